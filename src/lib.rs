@@ -1,0 +1,37 @@
+//! forerun: a static file server that speaks first.
+//!
+//! It reads a site's HTML, style sheets and modules, works out what each page needs, and sends it
+//! ahead of the asking: with PUSH_PROMISE to an HTTP/2 peer that takes pushes, with 103 Early Hints
+//! and `Link` to one that does not.
+//!
+//! # Floors
+//!
+//! ```text
+//! cli       argv, environment -> options                          (root of everything)
+//! serve     opens listeners, TLS and the site; joins every task   plan   what would be sent, and why
+//! http2     one peer: promises, 103, turns, bytes                 http1  the same answers, HTTP/1.1
+//! answer    pure: request + what is held + one snapshot -> Answer
+//! site      immutable snapshot of a directory: assets, links, graph, plans
+//! tls       certificates: read, minted, reloaded
+//! ```
+//!
+//! Imports go down only; `tests/it/tidy.rs` checks that, and which floor may name the outside.
+//!
+//! # The walk of a request
+//!
+//! ```text
+//! serve::listen -> least loaded runtime -> tls -> http2::connection
+//!   -> SiteRoot::prepare(path).await     stat, load, hash, read links; derive the next snapshot
+//!   -> answer::answer(request, peer, site)   pure, one snapshot
+//!   -> http2::stream                     PUSH_PROMISE* -> 103? -> HEADERS, then http2::schedule gives
+//!                                        turns to every body, promised ones among them
+//! ```
+//!
+//! # The walk of a change on disk
+//!
+//! ```text
+//! SiteRoot::prepare -> stat differs -> load, hash, links -> Site derived -> swapped whole
+//!   (the page, its validator and what it promises come from one snapshot, so they match)
+//! ```
+
+pub mod site;

@@ -1,0 +1,2 @@
+//! The program: flags in, exit code out.
+fn main() {}
