@@ -1,6 +1,54 @@
-//! Disk to snapshot, within limits.
+//! Disk to snapshot, within limits: what is asked for is looked at, read and hashed on first use,
+//! and at most once a second after that.
+//!
+//! ```text
+//! ready    the newest snapshot, if what was asked for was just checked      (no lock, no await)
+//! prepare  -> Loader::look_up    stat; read and hash if it differs; swap    (blocking thread)
+//!          -> Flights -> Loader::refresh_page    graph, plan; swap          (one of few workers)
+//! ```
+//!
+//! This is the only door of `site`: nothing else in it names files. Read on in [`disk`] (what is
+//! opened at all), [`loader`] (what is known and fresh), [`pages`] (what a page needs), [`memory`]
+//! (what stays).
 
+mod disk;
+mod flights;
+mod loader;
+mod memory;
+mod pages;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::Guard;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout_at;
+
+use disk::Found;
+pub use disk::Identity;
+use flights::Boarding;
+use loader::Loader;
+
+use super::url_path::NOT_FOUND;
+use super::{Asset, Entry, Kind, Site, UrlPath, graph};
+
+/// Largest file held in memory, unless set otherwise.
+pub const MEMORY_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// All files held in memory, unless set otherwise.
+pub const MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// How long an answer waits for the graph of its page. One that takes longer is finished for those
+/// who ask later.
+const GRAPH_WAIT: Duration = Duration::from_millis(250);
+
+/// The kind of error of [`SiteRoot::reader`] when the file is no longer the one described.
+pub const CHANGED: io::ErrorKind = io::ErrorKind::StaleNetworkFileHandle;
 
 /// How a site is read.
 #[derive(Debug, Clone)]
@@ -17,6 +65,186 @@ pub struct SiteOptions {
     pub push: super::plan::Push,
 }
 
+/// Why a directory cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// No such directory.
+    #[error(
+        "there is no directory `{}`: create it, or name another, as in `forerun serve public`",
+        .path.display()
+    )]
+    Missing {
+        /// As it was named.
+        path: PathBuf,
+    },
+    /// Something else has that name.
+    #[error("`{}` is not a directory: name the directory that it lies in", .path.display())]
+    NotADirectory {
+        /// As it was named.
+        path: PathBuf,
+    },
+    /// It cannot be opened.
+    #[error(
+        "cannot read the directory `{}` ({source}): let the user who runs forerun read it",
+        .path.display()
+    )]
+    Unreadable {
+        /// As it was named.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its `push.toml` cannot be read.
+    #[error("cannot use `{}`: {reason}", .path.display())]
+    Overrides {
+        /// Where it lies.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+}
+
 /// A directory on disk and the newest snapshot of it.
 #[derive(Debug)]
-pub struct SiteRoot {}
+pub struct SiteRoot {
+    loader: Arc<Loader>,
+}
+
+impl SiteOptions {
+    /// Returns the default way to read a directory.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            follow_symlinks: false,
+            memory_file_bytes_max: MEMORY_FILE_BYTES_MAX,
+            memory_bytes_max: MEMORY_BYTES_MAX,
+            push: super::plan::Push::default(),
+        }
+    }
+}
+
+impl SiteRoot {
+    /// Opens a directory. Nothing in it is read but `push.toml`: files are when they are asked for.
+    ///
+    /// # Errors
+    /// The root is missing, no directory or unreadable, or its `push.toml` is bad.
+    pub fn open(options: SiteOptions) -> Result<Self, SiteError> {
+        let loader = Loader::open(options, graph::graph)?;
+        Ok(Self {
+            loader: Arc::new(loader),
+        })
+    }
+
+    /// Returns the newest snapshot.
+    pub fn snapshot(&self) -> Arc<Site> {
+        self.loader.site.load_full()
+    }
+
+    /// Returns the newest snapshot if it has all that answering for a path takes, and all of that
+    /// was compared with the disk less than a second ago; else call [`Self::prepare`].
+    ///
+    /// The path is decoded. It need not be valid: no other is known.
+    pub fn ready(&self, path: &str) -> Option<Arc<Site>> {
+        let site = self.loader.site.load();
+        let now_ms = self.loader.now_ms();
+        let slot = site
+            .slot(path)
+            .filter(|slot| slot.freshness.is_fresh(now_ms))?;
+        slot.touch();
+        let is_ready = match &slot.entry {
+            Entry::File(asset) if asset.kind == Kind::Page => has_page(&site, path, now_ms),
+            Entry::File(_) | Entry::Directory => true,
+            Entry::Missing => site
+                .slot(NOT_FOUND)
+                .is_some_and(|slot| slot.freshness.is_fresh(now_ms)),
+        };
+        is_ready.then(|| Guard::into_inner(site))
+    }
+
+    /// Compares a path with the disk, and returns a snapshot that has an [`Entry`] for it.
+    ///
+    /// For an HTML document the snapshot has its [`super::Page`] too, unless that takes longer than
+    /// a person would like to wait: then it follows later. For a path that is missing, it has what
+    /// is known of `/404.html`. Dropping the future loses no work.
+    pub async fn prepare(&self, path: &UrlPath) -> Arc<Site> {
+        let site = self.look_up(path).await;
+        match site.asset(path.as_str()) {
+            Some(asset) if asset.kind == Kind::Page => self.with_page(path, site).await,
+            _ => site,
+        }
+    }
+
+    /// Opens a file that is streamed, if it still is what the asset describes. Blocks.
+    ///
+    /// # Errors
+    /// Of kind [`CHANGED`] if it is not: prepare the path again, which will then look at the disk.
+    pub fn reader(&self, asset: &Asset) -> io::Result<File> {
+        if let Found::File((file, identity)) = self.loader.disk.open_file(&asset.path)?
+            && asset.identity == Some(identity)
+        {
+            return Ok(file);
+        }
+        self.loader.expire(asset);
+        Err(CHANGED.into())
+    }
+
+    async fn look_up(&self, path: &UrlPath) -> Arc<Site> {
+        let loader = Arc::clone(&self.loader);
+        let file = path.file();
+        // The permit goes with the work, which goes on even if nobody waits for it any more.
+        let permit = Arc::clone(&loader.permits).acquire_owned().await;
+        let task = spawn_blocking(move || {
+            let _permit = permit;
+            loader.look_up(&file)
+        });
+        match task.await {
+            Ok(site) => site,
+            // Only when the runtime ends, or after a panic that has been reported.
+            Err(_) => Arc::new(self.snapshot().with_missing(path)),
+        }
+    }
+
+    /// Returns the newest snapshot with the page at a path; or, if that takes too long, `site`
+    /// without any.
+    async fn with_page(&self, path: &UrlPath, site: Arc<Site>) -> Arc<Site> {
+        let newest = self.snapshot();
+        if has_page(&newest, path.as_str(), self.loader.now_ms()) {
+            return newest;
+        }
+        if let Some(boarding) = self.loader.flights.board(&path.file()) {
+            let Boarding {
+                mut landed,
+                departure,
+                worker,
+            } = boarding;
+            if let Some(worker) = worker {
+                let loader = Arc::clone(&self.loader);
+                // Joined by the runtime, which ends its blocking threads before it ends.
+                drop(spawn_blocking(move || {
+                    worker.run(|path| loader.refresh_page(path));
+                }));
+            }
+            // An error says that it has landed: the other end is dropped then.
+            let _ = timeout_at(departure + GRAPH_WAIT, landed.changed()).await;
+        }
+        let newest = self.snapshot();
+        match newest.page(path.as_str()) {
+            Some(page) if page.agrees_with(&newest) => newest,
+            _ => site.without_page(path),
+        }
+    }
+}
+
+/// Returns whether an open file still is what an asset describes: whoever streamed from it learns
+/// afterwards whether the bytes belonged together.
+///
+/// # Errors
+/// The file cannot be looked at.
+pub fn is_unchanged(asset: &Asset, file: &File) -> io::Result<bool> {
+    Ok(asset.identity == Some(Identity::of(file)?))
+}
+
+fn has_page(site: &Site, path: &str, now_ms: u64) -> bool {
+    site.page(path)
+        .is_some_and(|page| page.freshness.is_fresh(now_ms) && page.agrees_with(site))
+}

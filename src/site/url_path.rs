@@ -21,6 +21,9 @@ const INDEX: &str = "index.html";
 /// The directory whose name may begin with a dot (RFC 8615), as the first segment of a path only.
 const WELL_KNOWN: &str = ".well-known";
 
+/// The document sent with status 404.
+pub const NOT_FOUND: &str = "/404.html";
+
 /// Configuration of the site, not content.
 const OVERRIDES: &str = "/push.toml";
 
@@ -95,6 +98,16 @@ impl UrlPath {
         Ok(Self(decoded.into()))
     }
 
+    /// The document that answers for what is missing.
+    pub(super) fn not_found() -> Self {
+        Self(NOT_FOUND.into())
+    }
+
+    /// The file that gives plans by hand: it is read, and never served.
+    pub(super) fn overrides() -> Self {
+        Self(OVERRIDES.into())
+    }
+
     /// Returns the decoded path, starting with `/`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -113,6 +126,7 @@ impl UrlPath {
 
     /// Returns the path of the file that answers: for a directory its `index.html`, else the path
     /// itself.
+    #[must_use]
     pub fn file(&self) -> Self {
         if self.is_directory() {
             Self(format!("{}{INDEX}", self.0).into())
@@ -128,6 +142,7 @@ impl UrlPath {
     }
 
     /// Returns the path with a slash at its end.
+    #[must_use]
     pub fn with_slash(&self) -> Self {
         if self.is_directory() {
             self.clone()

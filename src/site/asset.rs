@@ -1,0 +1,170 @@
+//! One file of the site, as it was when last read.
+//!
+//! Knows nothing of where it lies on disk; `load` makes it.
+
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+use super::load::Identity;
+use super::media::media_type;
+use super::{UrlPath, links};
+
+/// A file of the site, as it was when last read.
+#[derive(Debug)]
+pub struct Asset {
+    /// The path of the file (`/docs/index.html`, never `/docs/`).
+    pub path: UrlPath,
+    /// Bytes.
+    pub length: u64,
+    /// When it was last modified, by the file system; never before 1970 or after 9999, so that it
+    /// can be written as an HTTP date.
+    pub modified: SystemTime,
+    /// Names these bytes: a hash of the content, or, above the in-memory bound, of the file's
+    /// identity (device, inode, length, modification and change time).
+    pub content_hash: ContentHash,
+    /// Whether `content_hash` is only as good as the clock of the file system: the file is
+    /// above the in-memory bound and was changed less than two seconds before it was read.
+    pub weak: bool,
+    /// `Content-Type`, with charset on text.
+    pub media_type: HeaderValue,
+    /// What the bytes are to the link graph.
+    pub kind: Kind,
+    /// The bytes, shared by every answer; `None` for a file that is streamed.
+    pub content: Option<Bytes>,
+    /// What the file was on disk; `None` if it never was there.
+    pub(super) identity: Option<Identity>,
+    /// Whether the file was changed so shortly before it was read that it may have changed again
+    /// since without looking any different from outside.
+    pub(super) recent: bool,
+    links: OnceLock<Links>,
+}
+
+/// 128 bits of BLAKE3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentHash(pub [u8; 16]);
+
+/// What a file is to the link graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// HTML.
+    Page,
+    /// CSS.
+    StyleSheet,
+    /// JavaScript.
+    Script,
+    /// A font.
+    Font,
+    /// An image.
+    Image,
+    /// Anything else.
+    Other,
+}
+
+/// What a file links to.
+#[derive(Debug)]
+pub enum Links {
+    /// Of an HTML document.
+    Document(links::html::Document),
+    /// Of a style sheet.
+    StyleSheet(links::css::StyleSheet),
+    /// Specifiers of a module's static imports.
+    Module(Vec<String>),
+    /// No links, or not read because the file is above the in-memory bound.
+    None,
+}
+
+impl Asset {
+    /// Returns a file that exists in memory only, last modified in 1970.
+    pub fn in_memory(path: UrlPath, content: Bytes) -> Self {
+        Self::new(path, Some(content), None, false)
+    }
+
+    /// Returns a file that was read from disk.
+    pub(super) fn read(path: UrlPath, content: Bytes, identity: Identity, recent: bool) -> Self {
+        Self::new(path, Some(content), Some(identity), recent)
+    }
+
+    /// Returns a file on disk that is streamed from there.
+    pub(super) fn streamed(path: UrlPath, identity: Identity, recent: bool) -> Self {
+        Self::new(path, None, Some(identity), recent)
+    }
+
+    fn new(
+        path: UrlPath,
+        content: Option<Bytes>,
+        identity: Option<Identity>,
+        recent: bool,
+    ) -> Self {
+        let (media_type, kind) = media_type(path.name(), content.as_deref());
+        let content_hash = match (&content, &identity) {
+            (Some(content), _) => ContentHash::of(content),
+            (None, Some(identity)) => identity.content_hash(),
+            (None, None) => ContentHash::of(&[]),
+        };
+        let in_memory_length = content.as_ref().map_or(0, Bytes::len) as u64;
+        Self {
+            length: identity.map_or(in_memory_length, |identity| identity.length),
+            modified: identity.map_or(SystemTime::UNIX_EPOCH, |identity| identity.modified()),
+            content_hash,
+            weak: content.is_none() && recent,
+            media_type,
+            kind,
+            content,
+            identity,
+            recent,
+            links: OnceLock::new(),
+            path,
+        }
+    }
+
+    /// Returns the file as it is, to be streamed from now on: what names and describes it stays.
+    pub(super) fn without_content(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            media_type: self.media_type.clone(),
+            content: None,
+            links: OnceLock::new(),
+            ..*self
+        }
+    }
+
+    /// Returns what the file links to, read on first use. Costs a parse of the whole file then:
+    /// call it on a blocking thread.
+    pub fn links(&self) -> &Links {
+        self.links.get_or_init(|| {
+            let Some(content) = &self.content else {
+                return Links::None;
+            };
+            match self.kind {
+                Kind::Page => Links::Document(links::html::parse(content)),
+                Kind::StyleSheet => {
+                    Links::StyleSheet(links::css::parse(&String::from_utf8_lossy(content)))
+                }
+                Kind::Script => {
+                    Links::Module(links::module::imports(&String::from_utf8_lossy(content)))
+                }
+                Kind::Font | Kind::Image | Kind::Other => Links::None,
+            }
+        })
+    }
+}
+
+impl Kind {
+    /// Returns whether files of this kind link to others.
+    pub fn has_links(self) -> bool {
+        matches!(self, Self::Page | Self::StyleSheet | Self::Script)
+    }
+}
+
+impl ContentHash {
+    /// Returns the first half of the BLAKE3 hash of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let hash = blake3::hash(bytes);
+        let mut half = [0; 16];
+        half.copy_from_slice(&hash.as_bytes()[..16]);
+        Self(half)
+    }
+}

@@ -1,0 +1,246 @@
+//! What is known of the disk, and how it is kept true. Everything here blocks.
+//!
+//! One writer at a time derives the next snapshot and swaps it in; readers never wait. Knows
+//! nothing of tasks; `load` calls it on blocking threads.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use lru::LruCache;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::disk::{Disk, Found, Identity};
+use super::flights::Flights;
+use super::memory::{ENTRIES_MAX, Memory};
+use super::pages::OverridesFile;
+use super::{SiteError, SiteOptions};
+use crate::site::graph::Graph;
+use crate::site::{Asset, Entry, Kind, Site, SiteUrl, Slot, UrlPath};
+
+/// Paths looked up at a time.
+const LOOK_UPS_MAX: usize = 32;
+
+/// Locks that paths share, so that a path is read once at a time.
+const TURNS: usize = 64;
+
+/// Directories with something unreadable that are remembered, to warn of each once.
+const WARNED_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not 0");
+
+/// What a page needs: [`crate::site::graph::graph`], or a double of it.
+pub(super) type GraphOf = fn(&Site, &SiteUrl) -> Graph;
+
+/// A site's directory, what is known of it, and what is under way.
+#[derive(Debug)]
+pub(super) struct Loader {
+    pub(super) disk: Disk,
+    /// The newest snapshot.
+    pub(super) site: ArcSwap<Site>,
+    pub(super) flights: Flights,
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) overrides: Mutex<OverridesFile>,
+    pub(super) options: SiteOptions,
+    pub(super) graph: GraphOf,
+    content_bytes_max: u64,
+    memory: Mutex<Memory>,
+    turns: [Mutex<()>; TURNS],
+    turn_of: RandomState,
+    warned: Mutex<LruCache<UrlPath, ()>>,
+    opened: Instant,
+}
+
+/// What becomes of the knowledge that a path is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IfMissing {
+    /// A page depends on it.
+    Keep,
+    /// Anyone can ask for any name: keep none that was never there.
+    Forget,
+}
+
+impl Loader {
+    pub(super) fn open(options: SiteOptions, graph: GraphOf) -> Result<Self, SiteError> {
+        let disk = Disk::open(&options)?;
+        let (overrides, file) = OverridesFile::open(&disk, &options.root)?;
+        let mut site = Site::default();
+        site.put_overrides(overrides);
+        Ok(Self {
+            disk,
+            site: ArcSwap::from_pointee(site),
+            flights: Flights::default(),
+            permits: Arc::new(Semaphore::new(LOOK_UPS_MAX)),
+            overrides: Mutex::new(file),
+            graph,
+            // A file that fills all memory by itself would push out everything else.
+            content_bytes_max: options.memory_file_bytes_max.min(options.memory_bytes_max),
+            memory: Mutex::new(Memory::new(options.memory_bytes_max, ENTRIES_MAX)),
+            turns: [const { Mutex::new(()) }; TURNS],
+            turn_of: RandomState::new(),
+            warned: Mutex::new(LruCache::new(WARNED_MAX)),
+            opened: Instant::now(),
+            options,
+        })
+    }
+
+    /// Returns milliseconds since the site was opened.
+    pub(super) fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+
+    /// Compares a path with the disk, and returns a snapshot that has an entry for it.
+    ///
+    /// What a page depends on is compared with it; one that is new or differs is left to a flight.
+    pub(super) fn look_up(&self, path: &UrlPath) -> Arc<Site> {
+        let slot = self.check(path, IfMissing::Forget);
+        match &slot.entry {
+            Entry::File(asset) if asset.kind == Kind::Page => {
+                self.confirm_page(path);
+            }
+            Entry::File(_) | Entry::Directory => {}
+            Entry::Missing => {
+                self.check(&UrlPath::not_found(), IfMissing::Keep);
+            }
+        }
+        let site = self.site.load_full();
+        if site.slot(path.as_str()).is_some() {
+            return site;
+        }
+        // What is missing is not kept for others, and what was found may already have had to go.
+        let mut own = Site::clone(&site);
+        own.put(path, slot);
+        Arc::new(own)
+    }
+
+    /// Returns what a path is, compared with the disk less than an interval ago.
+    pub(super) fn check(&self, path: &UrlPath, if_missing: IfMissing) -> Arc<Slot> {
+        if let Some(slot) = self.fresh(path) {
+            return slot;
+        }
+        let _turn = self.turn(path);
+        // Whoever had the turn before us may have done the work.
+        if let Some(slot) = self.fresh(path) {
+            return slot;
+        }
+        let known = self.site.load().slot(path.as_str()).cloned();
+        let now_ms = self.now_ms();
+        if let Some(slot) = &known
+            && let Ok(found) = self.disk.stat(path)
+            && self.is_still(slot, &found)
+        {
+            slot.freshness.renew(now_ms);
+            return Arc::clone(slot);
+        }
+        self.load(path, known, if_missing)
+    }
+
+    /// Returns what a path is, as [`Self::check`] does, and with its content if that was evicted
+    /// and may link to others.
+    pub(super) fn check_with_links(&self, path: &UrlPath) -> Arc<Slot> {
+        let slot = self.check(path, IfMissing::Keep);
+        let has_links = slot.asset().is_some_and(|asset| asset.kind.has_links());
+        if !has_links || !self.is_evicted(&slot) {
+            return slot;
+        }
+        let _turn = self.turn(path);
+        self.load(path, Some(slot), IfMissing::Keep)
+    }
+
+    /// Replaces what is known of a path, and lets go of what no longer fits.
+    pub(super) fn install(&self, path: &UrlPath, slot: Arc<Slot>) {
+        self.derive(|site, memory| memory.admit(site, path, slot));
+    }
+
+    /// Derives the next snapshot and swaps it in.
+    pub(super) fn derive(&self, change: impl FnOnce(&mut Site, &mut Memory)) {
+        let mut memory = lock(&self.memory);
+        let mut next = Site::clone(&self.site.load());
+        change(&mut next, &mut memory);
+        self.site.store(Arc::new(next));
+    }
+
+    /// Makes the next look at a file look at the disk.
+    pub(super) fn expire(&self, asset: &Asset) {
+        if let Some(slot) = self.site.load().slot(asset.path.as_str())
+            && slot
+                .asset()
+                .is_some_and(|known| known.identity == asset.identity)
+        {
+            slot.freshness.expire();
+        }
+    }
+
+    /// Warns of something that cannot be read: once a directory, since names cost nothing.
+    pub(super) fn warn(&self, path: &UrlPath, error: &io::Error) {
+        let directory = path.parent().unwrap_or_else(|| path.clone());
+        if lock(&self.warned).put(directory, ()).is_none() {
+            tracing::warn!("cannot read `{path}` ({error}): it is answered as missing");
+        }
+    }
+
+    /// Reads a path anew. Has the path's turn.
+    fn load(&self, path: &UrlPath, known: Option<Arc<Slot>>, if_missing: IfMissing) -> Arc<Slot> {
+        let now_ms = self.now_ms();
+        let entry = match self.disk.read(path, self.content_bytes_max) {
+            Ok(Found::File(asset)) => Entry::File(Arc::new(asset)),
+            Ok(Found::Directory) => Entry::Directory,
+            Ok(Found::Missing) => Entry::Missing,
+            Err(error) => {
+                self.warn(path, &error);
+                match known {
+                    // A disk that fails, or too many open files, say nothing about this one.
+                    Some(slot) if error.kind() != io::ErrorKind::PermissionDenied => return slot,
+                    _ => Entry::Missing,
+                }
+            }
+        };
+        let is_kept =
+            known.is_some() || if_missing == IfMissing::Keep || !matches!(entry, Entry::Missing);
+        let slot = Arc::new(Slot::new(entry, now_ms));
+        if is_kept {
+            self.install(path, Arc::clone(&slot));
+        }
+        slot
+    }
+
+    fn fresh(&self, path: &UrlPath) -> Option<Arc<Slot>> {
+        let site = self.site.load();
+        let slot = site.slot(path.as_str())?;
+        slot.freshness
+            .is_fresh(self.now_ms())
+            .then(|| Arc::clone(slot))
+    }
+
+    /// Returns whether what is known of a path is still all that can be known.
+    fn is_still(&self, slot: &Slot, found: &Found<Identity>) -> bool {
+        match (&slot.entry, found) {
+            (Entry::File(asset), Found::File(identity)) => {
+                asset.identity == Some(*identity) && !asset.recent && !self.is_evicted(slot)
+            }
+            (Entry::Directory, Found::Directory) | (Entry::Missing, Found::Missing) => true,
+            _ => false,
+        }
+    }
+
+    /// Returns whether a file is streamed that could be held.
+    fn is_evicted(&self, slot: &Slot) -> bool {
+        slot.asset()
+            .is_some_and(|asset| asset.content.is_none() && asset.length <= self.content_bytes_max)
+    }
+
+    fn turn(&self, path: &UrlPath) -> MutexGuard<'_, ()> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "any bits of a hash will do"
+        )]
+        let index = self.turn_of.hash_one(path) as usize % TURNS;
+        lock(&self.turns[index])
+    }
+}
+
+/// Nothing is left half done under these locks: a panic elsewhere is no reason to stop.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
