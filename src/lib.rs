@@ -35,3 +35,4 @@
 //! ```
 
 pub mod site;
+pub mod tls;
