@@ -1,8 +1,9 @@
 //! Bytes to links: what a document, style sheet or module names, in document order.
 //!
 //! Pure parsing, without resolving: URLs stay as written, and nothing here knows which files exist.
-//! Read on in [`html`], [`css`] and [`module`]; `graph` resolves and orders what they find.
+//! Read on in [`html`], [`css`], [`module`] and [`import_map`]; `graph` resolves and orders what they find.
 
 pub mod css;
 pub mod html;
+pub mod import_map;
 pub mod module;
