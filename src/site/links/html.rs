@@ -1,15 +1,33 @@
 //! Document to links: every URL a browser may fetch for it, in document order, and the outline that
 //! style rules are matched against.
 //!
-//! Knows nothing of which files exist, nor of what is worth sending; `graph` does.
+//! Knows nothing of which files exist, nor of what is worth sending; `graph` does. Read on in `reader`
+//! (elements to links), `tree` (which element is inside which) and `references`.
 
+mod reader;
+mod references;
+mod tree;
+
+use std::cell::RefCell;
+
+use lol_html::{HtmlRewriter, MemorySettings, Settings, doc_comments, doc_text, doctype, element};
+
+use self::reader::Reader;
 use super::css::StyleSheet;
+
+/// Most memory that lol_html may take for one document, in bytes: for the stack of open elements, and for
+/// a tag or comment that the end of the document cuts off.
+const PARSER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What a document names and how it is built.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
     /// `href` of the first `base`, as written.
     pub base: Option<String>,
+    /// Where that `base` stands; what comes before it is resolved without it.
+    pub base_offset: usize,
+    /// `data-nopush` on `html` or `body`: nothing is sent ahead with the page.
+    pub nopush: bool,
     /// Links in document order.
     pub links: Vec<Link>,
     /// Text of the first `<script type=importmap>`.
@@ -124,7 +142,40 @@ pub struct Element {
     pub unrendered: bool,
 }
 
-/// Reads a document. Never fails: what lol_html cannot read yields what was found before it.
-pub fn parse(_text: &[u8]) -> Document {
-    Document::default()
+/// Reads a document. Never fails: what lol_html cannot read yields what was found before it. A document
+/// in UTF-16 is empty.
+pub fn parse(text: &[u8]) -> Document {
+    // lol_html knows ASCII-compatible encodings only.
+    if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
+        return Document::default();
+    }
+    let reader = RefCell::new(Reader::new(text));
+    let settings = Settings::new()
+        .with_strict(false)
+        .with_memory_settings(MemorySettings::new().with_max_allowed_memory_usage(PARSER_BYTES_MAX))
+        .append_element_content_handler(element!("*", |element| {
+            reader.borrow_mut().start_tag(element);
+            Ok(())
+        }))
+        .append_document_content_handler(doc_text!(|chunk| {
+            reader.borrow_mut().text(chunk);
+            Ok(())
+        }))
+        .append_document_content_handler(doc_comments!(|comment| {
+            reader.borrow_mut().skip(comment.source_location().bytes());
+            Ok(())
+        }))
+        .append_document_content_handler(doctype!(|doctype| {
+            reader.borrow_mut().skip(doctype.source_location().bytes());
+            Ok(())
+        }));
+    let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
+    // After an error what was found until then is kept, and the rest is not looked at.
+    if rewriter.write(text).and_then(|()| rewriter.end()).is_ok() {
+        reader.borrow_mut().skip(text.len()..text.len());
+    }
+    reader.into_inner().finish()
 }
+
+#[cfg(test)]
+mod tests;
