@@ -7,6 +7,7 @@
 //! (what of that is worth sending ahead).
 
 pub mod asset;
+pub mod digest;
 mod freshness;
 pub mod graph;
 pub mod links;

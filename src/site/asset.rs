@@ -2,9 +2,12 @@
 //!
 //! Knows nothing of where it lies on disk; `load` makes it.
 
+use std::fmt;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::HeaderValue;
 
@@ -45,6 +48,13 @@ pub struct Asset {
 /// 128 bits of BLAKE3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentHash(pub [u8; 16]);
+
+impl fmt::Display for ContentHash {
+    /// Writes it as 22 characters of base64url.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
 
 /// What a file is to the link graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -61,6 +61,16 @@ pub enum Target {
     Elsewhere(Arc<str>),
 }
 
+impl Target {
+    /// Returns path and query of a URL of this site, or the absolute URL of another's.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Here(url) => url.target(),
+            Self::Elsewhere(url) => url,
+        }
+    }
+}
+
 /// A request's destination (Fetch, section 2.2.5), as `as` writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Destination {
@@ -80,6 +90,21 @@ pub enum Destination {
     Media,
     /// `fetch`, `document` and whatever else.
     Other,
+}
+
+impl Destination {
+    /// Returns what `as` of a preload says (Fetch, section 2.2.5).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Style => "style",
+            Self::Script | Self::Module => "script",
+            Self::Font => "font",
+            Self::Image => "image",
+            Self::Manifest => "manifest",
+            Self::Media => "video",
+            Self::Other => "fetch",
+        }
+    }
 }
 
 /// Why a page needs a subresource, most urgent first.

@@ -9,7 +9,7 @@
 //!
 //! This is the only door of `site`: nothing else in it names files. Read on in [`disk`] (what is
 //! opened at all), [`loader`] (what is known and fresh), [`pages`] (what a page needs), [`memory`]
-//! (what stays).
+//! (what stays), [`walk`] (every page there is).
 
 mod disk;
 mod flights;
@@ -18,6 +18,7 @@ mod memory;
 mod pages;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::fs::File;
 use std::io;
@@ -172,6 +173,28 @@ impl SiteRoot {
             Some(asset) if asset.kind == Kind::Page => self.with_page(path, site).await,
             _ => site,
         }
+    }
+
+    /// Compares a path with the disk, and returns a snapshot that has an [`Entry`] for it and, for
+    /// an HTML document, its [`super::Page`], however long that takes. Blocks.
+    pub fn prepare_blocking(&self, path: &UrlPath) -> Arc<Site> {
+        let site = self.loader.look_up(&path.file());
+        if site
+            .asset(path.as_str())
+            .is_none_or(|asset| asset.kind != Kind::Page)
+        {
+            return site;
+        }
+        self.loader.refresh_page(&path.file());
+        self.snapshot()
+    }
+
+    /// Returns the path of every HTML document of the site, sorted. Walks the whole directory.
+    ///
+    /// # Errors
+    /// A directory cannot be read, or there are more pages than anybody would list.
+    pub fn pages(&self) -> io::Result<Vec<UrlPath>> {
+        self.loader.disk.pages()
     }
 
     /// Opens a file that is streamed, if it still is what the asset describes. Blocks.

@@ -1,10 +1,17 @@
 //! Graph to plan: what of a page's needs is worth sending ahead, in which order, and why the rest
 //! is not; and the digest that tells later what a client was given.
 //!
-//! A function of the snapshot and the server's options, never of a client.
+//! A function of the snapshot and the server's options, never of a client. What one peer is then
+//! really sent is `answer::preload`'s to decide.
 
-use super::graph::Graph;
-use super::{Site, UrlPath};
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::digest::{self, Digest};
+use super::graph::{Destination, Graph, Need, Obstacle, Subresource, Target};
+use super::{ContentHash, Entry, Kind, Site, SiteUrl, UrlPath};
 
 /// Which subresources are worth sending ahead.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,36 +25,327 @@ pub enum Push {
     None,
 }
 
-/// What is sent ahead with a page.
+/// What is sent ahead with a page, and what is not.
 #[derive(Debug, Default)]
-pub struct Plan {}
+pub struct Plan {
+    /// Everything the page needs, in the order a browser needs it.
+    pub items: Vec<Item>,
+    /// The resources whose verdict is to send.
+    pub digest: Digest,
+    /// Bytes of the document before the end of its head.
+    pub head_length: usize,
+}
+
+/// One thing a page needs, and what comes of it.
+#[derive(Debug)]
+pub struct Item {
+    /// What it is and why the page needs it.
+    pub subresource: Subresource,
+    /// The file behind it; `None` if it is not ours.
+    pub file: Option<File>,
+    /// `None`: it is sent ahead.
+    pub skip: Option<Skip>,
+}
+
+/// The file behind an item, as the plan saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct File {
+    /// Names its bytes.
+    pub content: ContentHash,
+    /// Bytes.
+    pub length: u64,
+}
+
+/// Why something is not sent ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Skip {
+    /// No client could be sent it.
+    Obstacle(Obstacle),
+    /// The first render does not wait for it, and `--push critical` sends nothing else.
+    NotCritical,
+    /// Only some clients fetch it (icons, manifests).
+    NotEveryClient,
+    /// The page has more than [`digest::ENTRIES_MAX`] more urgent ones.
+    TooMany,
+    /// `--push none`.
+    Disabled,
+    /// `push.toml` gives this page's list, and it is not on it.
+    Overridden,
+    /// The peer was sent it on this connection, or asked for it.
+    AlreadyHeld,
+    /// The validator of the peer's copy of the page says that it was given this too.
+    InDigest,
+    /// The peer's connection window has no room for it.
+    OverBudget,
+    /// The peer allows no more pushed streams.
+    PeerLimit,
+    /// It may not be stored, so a hint would fetch it twice.
+    NotStorable,
+    /// The document names it early enough itself, so a hint gains nothing.
+    SeenInTime,
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Obstacle(Obstacle::CrossOrigin) => "another origin",
+            Self::Obstacle(Obstacle::Missing) => "no such file",
+            Self::Obstacle(Obstacle::Lazy) => "loaded lazily",
+            Self::Obstacle(Obstacle::DependsOnClient) => "depends on the client",
+            Self::Obstacle(Obstacle::Nopush) => "marked nopush",
+            Self::Obstacle(Obstacle::Nomodule) => "nomodule",
+            Self::Obstacle(Obstacle::Unused) => "not used by this page",
+            Self::Obstacle(Obstacle::NotRendered) => "not needed to render",
+            Self::NotCritical => "not critical",
+            Self::NotEveryClient => "only some clients fetch it",
+            Self::TooMany => "too many before it",
+            Self::Disabled => "pushing is off",
+            Self::Overridden => "not in push.toml",
+            Self::AlreadyHeld => "already held",
+            Self::InDigest => "held since an earlier visit",
+            Self::OverBudget => "larger than the peer's window",
+            Self::PeerLimit => "the peer's stream limit",
+            Self::NotStorable => "may not be stored",
+            Self::SeenInTime => "named early enough by the page",
+        })
+    }
+}
+
+impl Plan {
+    /// Returns what is sent ahead, in order, with the file behind each.
+    pub fn sent(&self) -> impl Iterator<Item = (&Subresource, &SiteUrl, File)> {
+        self.items
+            .iter()
+            .filter_map(|item| match (&item.subresource.target, item.file) {
+                (Target::Here(url), Some(file)) if item.skip.is_none() => {
+                    Some((&item.subresource, url, file))
+                }
+                _ => None,
+            })
+    }
+
+    /// Returns whether every client that showed the page has fetched these bytes.
+    pub fn fetches(&self, url: &SiteUrl, content: ContentHash) -> bool {
+        self.items.iter().any(|item| {
+            item.subresource.obstacle.is_none()
+                && item.file.is_some_and(|file| file.content == content)
+                && matches!(&item.subresource.target, Target::Here(here) if here == url)
+        })
+    }
+}
 
 /// The content of `push.toml`: pages whose plan is given by hand.
-#[derive(Debug, Clone, Default)]
-pub struct Overrides {}
+///
+/// ```toml
+/// ["/"]
+/// push = ["/style.css", "/app.js"]
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides(BTreeMap<UrlPath, Vec<SiteUrl>>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PageOverride {
+    push: Vec<String>,
+}
 
 impl Overrides {
     /// Reads the text of a `push.toml`.
     ///
     /// # Errors
-    /// A sentence that names the line and what is wrong.
-    pub fn parse(_text: &str) -> Result<Self, String> {
-        Ok(Self::default())
+    /// A sentence that names the place and what is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let pages: BTreeMap<String, PageOverride> = toml::from_str(text).map_err(|error| {
+            format!(
+                "{}; write [\"/page\"] and push = [\"/a.css\"]",
+                error.to_string().trim_end()
+            )
+        })?;
+        let mut overrides = BTreeMap::new();
+        for (page, PageOverride { push }) in pages {
+            let path = UrlPath::parse(&page)
+                .map_err(|error| format!("page \"{page}\": {error}; it must start with /"))?;
+            let urls = push
+                .iter()
+                .map(|url| {
+                    SiteUrl::parse(url).map_err(|error| {
+                        format!("\"{url}\" under \"{page}\": {error}; it must start with /")
+                    })
+                })
+                .collect::<Result<_, _>>()?;
+            overrides.insert(path, urls);
+        }
+        Ok(Self(overrides))
     }
 
     /// Returns the paths of this site that the override of a page names; empty if there is none.
-    pub fn paths(&self, _page: &UrlPath) -> Vec<UrlPath> {
-        Vec::new()
+    pub fn paths(&self, page: &UrlPath) -> Vec<UrlPath> {
+        self.of(page)
+            .unwrap_or_default()
+            .iter()
+            .map(|url| url.path().clone())
+            .collect()
+    }
+
+    /// A page may be named by its directory or by its file.
+    fn of(&self, page: &UrlPath) -> Option<&[SiteUrl]> {
+        let urls = self.0.get(page).or_else(|| {
+            let directory = page.as_str().strip_suffix("index.html")?;
+            self.0.get(directory)
+        })?;
+        Some(urls)
     }
 }
 
 /// Returns the plan of a page. Everything that `graph` and `overrides` name must be in `site`.
-pub fn plan(
-    _site: &Site,
-    _page: &UrlPath,
-    _graph: &Graph,
-    _overrides: &Overrides,
-    _push: Push,
-) -> Plan {
-    Plan::default()
+pub fn plan(site: &Site, page: &UrlPath, graph: &Graph, overrides: &Overrides, push: Push) -> Plan {
+    let mut items = match overrides.of(page) {
+        Some(urls) => overridden(site, graph, urls),
+        None => graph
+            .subresources
+            .iter()
+            .map(|subresource| {
+                let skip = if graph.nopush {
+                    Some(Skip::Obstacle(Obstacle::Nopush))
+                } else {
+                    verdict(subresource, push)
+                };
+                item(site, subresource.clone(), skip)
+            })
+            .collect(),
+    };
+    let mut sent = 0;
+    for item in items.iter_mut().filter(|item| item.skip.is_none()) {
+        sent += 1;
+        if sent > digest::ENTRIES_MAX {
+            item.skip = Some(Skip::TooMany);
+        }
+    }
+    let mut plan = Plan {
+        items,
+        digest: Digest::default(),
+        head_length: graph.head_length,
+    };
+    plan.digest = Digest::of(plan.sent().map(|(_, url, file)| (url, file.content)));
+    plan
+}
+
+fn verdict(subresource: &Subresource, push: Push) -> Option<Skip> {
+    if let Some(obstacle) = subresource.obstacle {
+        return Some(Skip::Obstacle(obstacle));
+    }
+    match (push, subresource.need) {
+        (Push::None, _) => Some(Skip::Disabled),
+        (_, Need::Other) => Some(Skip::NotEveryClient),
+        // An image of a style sheet hides behind what blocks the first render, and is part of it.
+        (Push::Critical, Need::Image) if subresource.depth > 1 => None,
+        (Push::Critical, Need::Async | Need::Image) => Some(Skip::NotCritical),
+        _ => None,
+    }
+}
+
+fn item(site: &Site, subresource: Subresource, skip: Option<Skip>) -> Item {
+    let file = match &subresource.target {
+        Target::Here(url) => match site.entry(url.path().as_str()) {
+            Some(Entry::File(asset)) => Some(File {
+                content: asset.content_hash,
+                length: asset.length,
+            }),
+            _ => None,
+        },
+        Target::Elsewhere(_) => None,
+    };
+    let skip = match (&file, skip) {
+        (None, None) => Some(Skip::Obstacle(Obstacle::Missing)),
+        (_, skip) => skip,
+    };
+    Item {
+        subresource,
+        file,
+        skip,
+    }
+}
+
+/// The listed resources in their order, with what the graph knows of them; then the rest.
+fn overridden(site: &Site, graph: &Graph, urls: &[SiteUrl]) -> Vec<Item> {
+    let known = |url: &SiteUrl| {
+        graph
+            .subresources
+            .iter()
+            .find(|sub| sub.target == Target::Here(url.clone()))
+    };
+    let listed = urls.iter().map(|url| {
+        let subresource = known(url).cloned().map_or_else(
+            || listed_only(site, url),
+            |mut subresource| {
+                subresource.obstacle = None;
+                subresource.behind = None;
+                subresource
+            },
+        );
+        item(site, subresource, None)
+    });
+    let rest = graph.subresources.iter().filter(|sub| match &sub.target {
+        Target::Here(url) => !urls.contains(url),
+        Target::Elsewhere(_) => true,
+    });
+    listed
+        .chain(rest.map(|sub| {
+            let mut sub = sub.clone();
+            sub.behind = None;
+            let skip = sub.obstacle.map_or(Skip::Overridden, Skip::Obstacle);
+            item(site, sub, Some(skip))
+        }))
+        .collect()
+}
+
+fn listed_only(site: &Site, url: &SiteUrl) -> Subresource {
+    let kind = match site.entry(url.path().as_str()) {
+        Some(Entry::File(asset)) => asset.kind,
+        _ => Kind::Other,
+    };
+    let (destination, need) = match kind {
+        Kind::StyleSheet => (Destination::Style, Need::RenderBlocking),
+        Kind::Script => (Destination::Script, Need::Deferred),
+        Kind::Font => (Destination::Font, Need::Font),
+        Kind::Image => (Destination::Image, Need::Image),
+        Kind::Page | Kind::Other => (Destination::Other, Need::Preloaded),
+    };
+    Subresource {
+        target: Target::Here(url.clone()),
+        destination,
+        crossorigin: None,
+        content_type: String::new(),
+        media: String::new(),
+        image_candidates: None,
+        need,
+        behind: None,
+        depth: 1,
+        offset: 0,
+        in_head: true,
+        obstacle: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_override_names_the_place_of_a_mistake() {
+        let bad_key = Overrides::parse("[\"/\"]\npusch = []\n").unwrap_err();
+        assert!(
+            bad_key.contains("pusch") && bad_key.contains("line 2"),
+            "{bad_key}"
+        );
+        let bad_url = Overrides::parse("[\"/\"]\npush = [\"a.css\"]\n").unwrap_err();
+        assert!(bad_url.contains("\"a.css\" under \"/\""), "{bad_url}");
+    }
+
+    #[test]
+    fn a_page_is_overridden_by_its_directory_or_its_file() {
+        let overrides = Overrides::parse("[\"/docs/\"]\npush = [\"/a.css\"]\n").unwrap();
+        let paths = overrides.paths(&UrlPath::parse("/docs/index.html").unwrap());
+        assert_eq!(paths, [UrlPath::parse("/a.css").unwrap()]);
+    }
 }

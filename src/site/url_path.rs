@@ -76,11 +76,22 @@ impl UrlPath {
         let decoded = percent_decode_str(encoded)
             .decode_utf8()
             .map_err(|_| BadPath::Malformed)?;
-        if decoded.len() > PATH_BYTES_MAX || decoded.contains(is_forbidden) {
-            return Err(BadPath::Malformed);
-        }
         // A slash that was encoded would add a segment that nobody saw while routing.
         if slashes(&decoded) != slashes(encoded) {
+            return Err(BadPath::Malformed);
+        }
+        Self::decoded(&decoded)
+    }
+
+    /// Reads a path that is not percent-encoded, such as a name on disk gives it.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub(super) fn decoded(decoded: &str) -> Result<Self, BadPath> {
+        if !decoded.starts_with('/') {
+            return Err(BadPath::Malformed);
+        }
+        if decoded.len() > PATH_BYTES_MAX || decoded.contains(is_forbidden) {
             return Err(BadPath::Malformed);
         }
         let segments = decoded[1..].strip_suffix('/').unwrap_or(&decoded[1..]);
@@ -92,7 +103,7 @@ impl UrlPath {
             return Err(BadPath::Malformed);
         }
         let is_root = decoded.len() == 1;
-        if !is_root && is_hidden(segments) || &*decoded == OVERRIDES {
+        if !is_root && is_hidden(segments) || decoded == OVERRIDES {
             return Err(BadPath::Hidden);
         }
         Ok(Self(decoded.into()))

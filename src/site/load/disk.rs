@@ -38,7 +38,7 @@ const OPEN_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 #[derive(Debug)]
 pub(super) struct Disk {
     /// Absolute, as it was named: it may be a symbolic link that is moved on to a newer directory.
-    path: PathBuf,
+    pub(super) path: PathBuf,
     follow_symlinks: bool,
     root: Mutex<Arc<Root>>,
 }
