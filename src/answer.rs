@@ -1,0 +1,461 @@
+//! Request and snapshot to answer: pure, without waiting, one snapshot.
+//!
+//! Everything HTTP means is decided here; the doors (`http2`, `http1`) only do it. Nothing here
+//! knows of streams, sockets or the disk. Read on in [`route`], [`conditional`], [`preload`] and
+//! [`held`].
+
+pub mod conditional;
+pub mod held;
+pub mod preload;
+pub mod route;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+
+pub use held::Held;
+use preload::Ahead;
+use route::Route;
+
+use crate::site::digest::Digest;
+use crate::site::graph::Need;
+use crate::site::{Asset, Kind, Page, Site, SiteUrl};
+
+/// How what a page needs is sent ahead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Deliver {
+    /// Pushed to a peer that takes pushes, hinted to a navigation of one that does not, `Link` alone
+    /// over HTTP/1.1.
+    #[default]
+    Auto,
+    /// Pushed to a peer that takes pushes; nothing to others.
+    Push,
+    /// Hinted in a 103 and the 200, even where the 103 gains nothing.
+    Hints,
+    /// In the `Link` of the 200 alone.
+    Link,
+    /// Not at all.
+    None,
+}
+
+/// What the server was told to do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// How what a page needs is sent ahead.
+    pub deliver: Deliver,
+    /// Whether responses say in `Server-Timing` what was sent ahead and why the rest was not.
+    pub explain: bool,
+}
+
+/// The other side, as far as answers depend on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer<'a> {
+    /// The certificate covers the authority that was asked for.
+    pub authority: Authority,
+    /// Whether the peer takes pushes, and how many.
+    pub pushes: Pushes,
+    /// What it holds.
+    pub held: &'a Held,
+}
+
+/// Whether the certificate speaks for the authority that was asked for (RFC 9110 section 7.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authority {
+    /// It does.
+    Covered,
+    /// It does not: 421.
+    Misdirected,
+    /// None was named, or it is malformed: 400.
+    Absent,
+}
+
+/// Whether a peer takes pushes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushes {
+    /// It does.
+    Taken {
+        /// Streams it still allows.
+        promises_max: usize,
+        /// Bytes of its connection window that nothing else will fill.
+        bytes_max: u64,
+    },
+    /// It refuses, or its protocol has none.
+    Refused,
+}
+
+/// Wall time, as a value.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// Now.
+    pub now: SystemTime,
+    /// `Date`.
+    pub date: HeaderValue,
+}
+
+impl Moment {
+    /// Returns a moment with its `Date` written out.
+    pub fn new(now: SystemTime) -> Self {
+        Self {
+            now,
+            date: http_date(now),
+        }
+    }
+}
+
+/// An answer: plain data, in the order in which it is spent.
+#[derive(Debug)]
+pub struct Answer {
+    /// Requests promised with it, each with its own answer.
+    pub promises: Vec<Promise>,
+    /// Header of the 103 that precedes it, if any.
+    pub hints: Option<HeaderMap>,
+    /// Status and header.
+    pub head: Response<()>,
+    /// The body.
+    pub body: Body,
+    /// What the body is to the order of sending.
+    pub rank: Rank,
+    /// The diary key of what the peer holds after this answer.
+    pub holds: Option<u64>,
+    /// How many links its `Link` hints at.
+    pub hinted: usize,
+}
+
+/// A promised request and its response.
+#[derive(Debug)]
+pub struct Promise {
+    /// What is promised.
+    pub url: SiteUrl,
+    /// Header of the response.
+    pub head: Response<()>,
+    /// Body of the response.
+    pub body: Body,
+    /// Why the page needs it.
+    pub need: Need,
+    /// Its diary key.
+    pub key: u64,
+}
+
+/// A response body.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// None.
+    Empty,
+    /// Bytes in memory.
+    Memory(Bytes),
+    /// A file that is streamed.
+    Streamed(Arc<Asset>),
+}
+
+impl Body {
+    /// Returns its length in bytes.
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Empty => 0,
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Streamed(asset) => asset.length,
+        }
+    }
+
+    fn of(asset: &Arc<Asset>) -> Self {
+        match &asset.content {
+            Some(content) => Self::Memory(content.clone()),
+            None => Self::Streamed(Arc::clone(asset)),
+        }
+    }
+}
+
+/// What a body is to the order of sending, where the client does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rank {
+    /// A document: its head first, the rest after what blocks rendering.
+    Document {
+        /// Bytes before the end of the head.
+        head_length: usize,
+    },
+    /// Something that the first render may wait for.
+    Blocking,
+    /// An image.
+    Image,
+    /// Anything else.
+    Other,
+}
+
+/// Returns the answer to a request.
+pub fn answer(
+    request: &Parts,
+    peer: &Peer<'_>,
+    site: &Site,
+    options: Options,
+    moment: &Moment,
+) -> Answer {
+    match peer.authority {
+        Authority::Covered => {}
+        Authority::Misdirected => return plain(StatusCode::MISDIRECTED_REQUEST, moment),
+        Authority::Absent => return plain(StatusCode::BAD_REQUEST, moment),
+    }
+    if request.method == Method::OPTIONS {
+        return allow(plain(StatusCode::NO_CONTENT, moment));
+    }
+    if request.method != Method::GET && request.method != Method::HEAD {
+        return allow(plain(StatusCode::METHOD_NOT_ALLOWED, moment));
+    }
+    let mut answer = match route::route(site, &request.uri) {
+        Route::File(asset) => file(request, peer, site, asset, options, moment),
+        Route::Redirect(location) => redirect(location, moment),
+        Route::Malformed => plain(StatusCode::BAD_REQUEST, moment),
+        Route::NotFound(page) => not_found(page, moment),
+    };
+    if request.method == Method::HEAD {
+        answer.body = Body::Empty;
+        answer.holds = None;
+    }
+    answer
+}
+
+/// Answers with a file of the site.
+fn file(
+    request: &Parts,
+    peer: &Peer<'_>,
+    site: &Site,
+    asset: &Arc<Asset>,
+    options: Options,
+    moment: &Moment,
+) -> Answer {
+    let page = match asset.kind {
+        Kind::Page => site.page(asset.path.as_str()),
+        _ => None,
+    };
+    let tag = tag(asset, page.map(|page| &page.plan.digest));
+    let modified = http_date(asset.modified);
+    if conditional::is_fresh(&request.headers, &tag, asset.modified) {
+        let mut answer = plain(StatusCode::NOT_MODIFIED, moment);
+        let headers = answer.head.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::ETAG, tag);
+        headers.insert(header::CACHE_CONTROL, cache_control(asset));
+        answer.holds = SiteUrl::parse(target(request))
+            .ok()
+            .map(|url| Held::key(&url, asset.content_hash));
+        return answer;
+    }
+    let mut answer = Answer {
+        promises: Vec::new(),
+        hints: None,
+        head: head(asset, tag, modified, moment),
+        body: Body::of(asset),
+        rank: rank(asset.kind, page),
+        holds: None,
+        hinted: 0,
+    };
+    if let Some(page) = page.filter(|_| request.method == Method::GET) {
+        let ahead = preload::ahead(request, peer, site, page, options);
+        spend(ahead, &mut answer, site, options, moment);
+    } else if matches!(peer.pushes, Pushes::Taken { .. }) {
+        answer.holds = SiteUrl::parse(target(request))
+            .ok()
+            .map(|url| Held::key(&url, asset.content_hash));
+    }
+    answer
+}
+
+/// Puts what is sent ahead into an answer.
+fn spend(ahead: Ahead, answer: &mut Answer, site: &Site, options: Options, moment: &Moment) {
+    if options.explain {
+        answer
+            .head
+            .headers_mut()
+            .insert("server-timing", ahead.explanation());
+    }
+    for planned in ahead.promises {
+        let Some(asset) = route::asset(site, &planned.url) else {
+            continue;
+        };
+        answer.promises.push(Promise {
+            head: head(asset, tag(asset, None), http_date(asset.modified), moment),
+            body: Body::of(asset),
+            url: planned.url,
+            need: planned.need,
+            key: planned.key,
+        });
+    }
+    answer.hinted = ahead.links.len();
+    for link in &ahead.links {
+        answer.head.headers_mut().append(header::LINK, link.clone());
+    }
+    if ahead.early && !ahead.links.is_empty() {
+        answer.hints = Some(
+            ahead
+                .links
+                .into_iter()
+                .map(|link| (header::LINK, link))
+                .collect(),
+        );
+    }
+}
+
+fn rank(kind: Kind, page: Option<&Arc<Page>>) -> Rank {
+    match kind {
+        Kind::Page => Rank::Document {
+            head_length: page.map_or(0, |page| page.plan.head_length),
+        },
+        Kind::StyleSheet | Kind::Script | Kind::Font => Rank::Blocking,
+        Kind::Image => Rank::Image,
+        Kind::Other => Rank::Other,
+    }
+}
+
+/// Returns path and query of a request.
+pub fn target(request: &Parts) -> &str {
+    request
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str())
+}
+
+fn head(asset: &Asset, tag: HeaderValue, modified: HeaderValue, moment: &Moment) -> Response<()> {
+    let mut head = Response::new(());
+    let headers = head.headers_mut();
+    headers.reserve(7);
+    headers.insert(header::CONTENT_TYPE, asset.media_type.clone());
+    headers.insert(header::CONTENT_LENGTH, asset.length.into());
+    headers.insert(header::ETAG, tag);
+    headers.insert(header::LAST_MODIFIED, modified);
+    headers.insert(header::CACHE_CONTROL, cache_control(asset));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(header::DATE, moment.date.clone());
+    head
+}
+
+/// Returns the entity tag of a file: strong, except where only the file system's clock vouches for
+/// the bytes. A page's carries its digest.
+fn tag(asset: &Asset, digest: Option<&Digest>) -> HeaderValue {
+    let tag = match digest {
+        Some(digest) => digest.tag(asset.content_hash),
+        None => Digest::default().tag(asset.content_hash),
+    };
+    let tag = if asset.weak { format!("W/{tag}") } else { tag };
+    HeaderValue::try_from(tag).expect("base64, a dot and quotes are visible ASCII")
+}
+
+/// Pages are checked at every visit, so that what they name is always theirs; a name with a hash in
+/// it never changes its bytes; the rest is fresh for a minute, so that what was sent ahead is used.
+fn cache_control(asset: &Asset) -> HeaderValue {
+    HeaderValue::from_static(match asset.kind {
+        Kind::Page => "no-cache",
+        _ if names_its_content(asset.path.as_str()) => "public, max-age=31536000, immutable",
+        _ => "public, max-age=60",
+    })
+}
+
+/// Returns whether a file name carries a hash of the content, as bundlers write them:
+/// `app.3f9ac0d1.js`, `index-B7gk2xQ9.css`. A part counts if it is at least eight characters of hex with
+/// letters and digits, or eight or more of base64url with digits and both cases.
+pub fn names_its_content(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let Some((stem, _)) = name.rsplit_once('.') else {
+        return false;
+    };
+    let has = |part: &str, test: fn(&char) -> bool| part.chars().any(|c| test(&c));
+    stem.split(['.', '-']).skip(1).any(|part| {
+        let mixed = has(part, char::is_ascii_digit) && has(part, char::is_ascii_alphabetic);
+        let hex = part
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, 'a'..='f'));
+        let cases = has(part, char::is_ascii_lowercase) && has(part, char::is_ascii_uppercase);
+        let word = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        part.len() >= 8 && mixed && (hex || (cases && word))
+    })
+}
+
+/// Returns an answer with a status and no body.
+fn plain(status: StatusCode, moment: &Moment) -> Answer {
+    let mut head = Response::new(());
+    *head.status_mut() = status;
+    let headers = head.headers_mut();
+    headers.insert(header::DATE, moment.date.clone());
+    if status != StatusCode::NO_CONTENT {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    Answer {
+        promises: Vec::new(),
+        hints: None,
+        head,
+        body: Body::Empty,
+        rank: Rank::Other,
+        holds: None,
+        hinted: 0,
+    }
+}
+
+fn allow(mut answer: Answer) -> Answer {
+    let methods = HeaderValue::from_static("GET, HEAD, OPTIONS");
+    answer.head.headers_mut().insert(header::ALLOW, methods);
+    answer
+}
+
+fn redirect(location: HeaderValue, moment: &Moment) -> Answer {
+    let mut answer = plain(StatusCode::PERMANENT_REDIRECT, moment);
+    let headers = answer.head.headers_mut();
+    headers.insert(header::LOCATION, location);
+    // Directories come and go while a site is written; a stored redirect would outlive them.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer
+}
+
+/// Answers 404 with the site's own page, or with a line of text.
+fn not_found(page: Option<&Arc<Asset>>, moment: &Moment) -> Answer {
+    const TEXT: &str = "404: this site has no such file\n";
+    let mut answer = plain(StatusCode::NOT_FOUND, moment);
+    answer.body = page.map_or(Body::Memory(Bytes::from_static(TEXT.as_bytes())), Body::of);
+    let media_type = page.map_or(HeaderValue::from_static("text/plain; charset=utf-8"), |p| {
+        p.media_type.clone()
+    });
+    let headers = answer.head.headers_mut();
+    headers.insert(header::CONTENT_TYPE, media_type);
+    headers.insert(header::CONTENT_LENGTH, answer.body.length().into());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    answer
+}
+
+fn http_date(time: SystemTime) -> HeaderValue {
+    HeaderValue::try_from(httpdate::fmt_http_date(time)).expect("a date is visible ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_carry_a_hash_are_immutable() {
+        for name in [
+            "/app.3f9ac0d1.js",
+            "/assets/index-B7gk2xQ9.css",
+            "/a.0123abcd4567.min.js",
+        ] {
+            assert!(names_its_content(name), "{name}");
+        }
+        for name in [
+            "/style.css",
+            "/photo-20240131.jpg",
+            "/bootstrap-5.3.1.min.css",
+            "/fa-solid-900.woff2",
+            "/facade.css",
+            "/deadbeef",
+            "/jquery-3.6.0.slim.js",
+        ] {
+            assert!(!names_its_content(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! Each subresource of a page to promise, hint or skip, with the reason.
+//!
+//! The plan says what is worth sending ahead to a stranger; here it meets one peer: what it takes,
+//! what it holds, and what it allows.
+
+use std::fmt::Write as _;
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Uri, Version};
+
+use super::{Deliver, Held, Options, Peer, Pushes};
+use crate::site::digest::Digest;
+use crate::site::graph::{Destination, Need, Subresource};
+use crate::site::links::html::Crossorigin;
+use crate::site::plan::{File, Plan, Skip};
+use crate::site::{Entry, Page, Site, SiteUrl};
+
+/// Promises of a page.
+pub const PROMISES_MAX: usize = 32;
+/// Links hinted for a page.
+pub const HINTS_MAX: usize = 10;
+/// Bytes that leave before the first acknowledgement (RFC 6928: ten segments of 1,460 bytes).
+const FIRST_FLIGHT: usize = 14_600;
+/// What of the first flight goes to TLS and header.
+const FIRST_FLIGHT_OVERHEAD: usize = 1_500;
+/// Bytes of an explanation.
+const EXPLANATION_MAX: usize = 4_000;
+
+/// What is sent ahead with one answer.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    /// What is promised, in order.
+    pub promises: Vec<Planned>,
+    /// `Link` values, in order.
+    pub links: Vec<HeaderValue>,
+    /// Whether the links go out in a 103 too.
+    pub early: bool,
+    /// What is not sent ahead, and why; filled only where somebody asked for it.
+    pub skipped: Vec<(String, Skip)>,
+}
+
+/// One promise to make.
+#[derive(Debug)]
+pub struct Planned {
+    /// What.
+    pub url: SiteUrl,
+    /// Why the page needs it.
+    pub need: Need,
+    /// Its diary key.
+    pub key: u64,
+}
+
+impl Ahead {
+    /// Returns the reasons as a `Server-Timing` value, which developer tools show beside a response.
+    pub fn explanation(&self) -> HeaderValue {
+        let quoted = |text: &str| text.replace(['"', '\\'], "");
+        let pushed = self
+            .promises
+            .iter()
+            .map(|p| format!("push;desc=\"{}\"", quoted(p.url.target())));
+        let hinted = self.links.iter().map(|link| {
+            let link = link.to_str().unwrap_or_default();
+            let url = link.split(['<', '>']).nth(1).unwrap_or_default();
+            format!("hint;desc=\"{}\"", quoted(url))
+        });
+        let skipped = self
+            .skipped
+            .iter()
+            .map(|(target, skip)| format!("skip;desc=\"{}: {skip}\"", quoted(target)));
+        let mut text = String::new();
+        for metric in pushed.chain(hinted).chain(skipped) {
+            if text.len() + metric.len() > EXPLANATION_MAX {
+                break;
+            }
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+            text.push_str(&metric);
+        }
+        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+}
+
+/// How one answer sends ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    Push { promises_max: usize, bytes_max: u64 },
+    Hints { early: bool },
+    Nothing,
+}
+
+/// Returns what is sent ahead with a page.
+pub fn ahead(
+    request: &Parts,
+    peer: &Peer<'_>,
+    site: &Site,
+    page: &Page,
+    options: Options,
+) -> Ahead {
+    let known = Known::of(request, site);
+    let explain = options.explain || tracing::enabled!(tracing::Level::DEBUG);
+    let mut ahead = Ahead::default();
+    match delivery(request, peer, options) {
+        Delivery::Push {
+            promises_max,
+            bytes_max,
+        } => {
+            push(
+                &mut ahead,
+                &page.plan,
+                &known,
+                peer.held,
+                promises_max,
+                bytes_max,
+            );
+        }
+        Delivery::Hints { early } => {
+            ahead.early = early;
+            hint(&mut ahead, &page.plan, &known, site, early);
+        }
+        Delivery::Nothing => return ahead,
+    }
+    if explain {
+        let planned = page.plan.items.iter().filter_map(|item| {
+            item.skip
+                .map(|skip| (item.subresource.target.as_str().to_owned(), skip))
+        });
+        ahead.skipped.extend(planned);
+        for (target, skip) in &ahead.skipped {
+            tracing::debug!(page = %request.uri, target, reason = %skip, "not sent ahead");
+        }
+    } else {
+        ahead.skipped.clear();
+    }
+    ahead
+}
+
+/// Returns the header of a 103 for a navigation whose 200 is not ready, from what the last snapshot
+/// knew of the page; `None` if there is nothing to hint.
+pub fn early(request: &Parts, peer: &Peer<'_>, site: &Site, options: Options) -> Option<HeaderMap> {
+    let wanted = matches!(options.deliver, Deliver::Auto | Deliver::Hints);
+    if !wanted || peer.pushes != Pushes::Refused || !is_navigation(request) {
+        return None;
+    }
+    let Delivery::Hints { .. } = delivery(request, peer, options) else {
+        return None;
+    };
+    let page = site.page(request.uri.path())?;
+    let mut ahead = Ahead::default();
+    hint(
+        &mut ahead,
+        &page.plan,
+        &Known::of(request, site),
+        site,
+        true,
+    );
+    let headers: HeaderMap = ahead
+        .links
+        .into_iter()
+        .map(|link| (header::LINK, link))
+        .collect();
+    (!headers.is_empty()).then_some(headers)
+}
+
+fn delivery(request: &Parts, peer: &Peer<'_>, options: Options) -> Delivery {
+    let headers = &request.headers;
+    let is = |name: &str, value: &str| {
+        headers
+            .get(name)
+            .is_some_and(|field| field.as_bytes().eq_ignore_ascii_case(value.as_bytes()))
+    };
+    // A page fetched by a script, or ahead of a click, is not shown: it needs nothing now.
+    let shown = !headers.contains_key("sec-fetch-mode") || is_navigation(request);
+    let prefetched = ["sec-purpose", "purpose", "x-moz"].iter().any(|name| {
+        headers
+            .get(*name)
+            .is_some_and(|field| field.as_bytes().starts_with(b"prefetch"))
+    });
+    let declined = is("accept-push-policy", "none") || is("save-data", "on");
+    if !shown || prefetched || declined {
+        return Delivery::Nothing;
+    }
+    let http2 = request.version == Version::HTTP_2;
+    match (options.deliver, peer.pushes) {
+        (Deliver::None, _) | (Deliver::Push, Pushes::Refused) => Delivery::Nothing,
+        (
+            Deliver::Auto | Deliver::Push,
+            Pushes::Taken {
+                promises_max,
+                bytes_max,
+            },
+        ) => Delivery::Push {
+            promises_max: promises_max.min(PROMISES_MAX),
+            bytes_max,
+        },
+        (Deliver::Hints, _) => Delivery::Hints {
+            early: http2 && is_navigation(request),
+        },
+        (Deliver::Auto, Pushes::Refused) if http2 && !is_navigation(request) => Delivery::Nothing,
+        // The 200 is ready: a 103 in the same turn would tell nothing sooner.
+        (Deliver::Link, _) | (Deliver::Auto, Pushes::Refused) => Delivery::Hints { early: false },
+    }
+}
+
+fn is_navigation(request: &Parts) -> bool {
+    request
+        .headers
+        .get("sec-fetch-mode")
+        .is_some_and(|mode| mode == "navigate")
+}
+
+/// What a request says that its client holds.
+struct Known<'a> {
+    digest: Digest,
+    referring: Option<&'a Page>,
+    /// A forced reload: whatever the client holds, it wants anew.
+    nothing: bool,
+}
+
+impl<'a> Known<'a> {
+    fn of(request: &Parts, site: &'a Site) -> Self {
+        let headers = &request.headers;
+        let text = |name| {
+            headers
+                .get(name)
+                .and_then(|field: &HeaderValue| field.to_str().ok())
+        };
+        let nothing = text(header::CACHE_CONTROL).is_some_and(|field| {
+            field
+                .split(',')
+                .any(|directive| directive.trim().eq_ignore_ascii_case("no-cache"))
+        });
+        let mut digest = Digest::default();
+        for field in headers.get_all(header::IF_NONE_MATCH) {
+            digest.join(Digest::read(field.to_str().unwrap_or_default()));
+        }
+        let referring = text(header::REFERER).and_then(|referer| referring(request, site, referer));
+        Self {
+            digest,
+            referring,
+            nothing,
+        }
+    }
+
+    fn skip(&self, url: &SiteUrl, file: File) -> Option<Skip> {
+        if self.nothing {
+            return None;
+        }
+        if self.digest.contains(url, file.content) {
+            return Some(Skip::InDigest);
+        }
+        let fetched = self
+            .referring
+            .is_some_and(|page| page.plan.fetches(url, file.content));
+        fetched.then_some(Skip::AlreadyHeld)
+    }
+}
+
+/// Returns the page of this origin that a navigation comes from.
+fn referring<'a>(request: &Parts, site: &'a Site, referer: &str) -> Option<&'a Page> {
+    let referer: Uri = referer.parse().ok()?;
+    let host = request
+        .uri
+        .authority()
+        .map(http::uri::Authority::as_str)
+        .or_else(|| request.headers.get(header::HOST)?.to_str().ok())?;
+    let same = referer.scheme_str() == Some("https")
+        && referer
+            .authority()
+            .is_some_and(|authority| authority.as_str() == host);
+    let page = site.page(referer.path()).filter(|_| same)?;
+    Some(page)
+}
+
+fn push(
+    ahead: &mut Ahead,
+    plan: &Plan,
+    known: &Known<'_>,
+    held: &Held,
+    promises_max: usize,
+    bytes_max: u64,
+) {
+    let mut bytes = 0;
+    for (subresource, url, file) in plan.sent() {
+        let key = Held::key(url, file.content);
+        let skip = if !known.nothing && held.contains(key) {
+            Some(Skip::AlreadyHeld)
+        } else if let Some(skip) = known.skip(url, file) {
+            Some(skip)
+        } else if ahead.promises.len() >= promises_max {
+            Some(Skip::PeerLimit)
+        } else {
+            (bytes + file.length > bytes_max).then_some(Skip::OverBudget)
+        };
+        if let Some(skip) = skip {
+            ahead.skipped.push((url.target().to_owned(), skip));
+            continue;
+        }
+        bytes += file.length;
+        ahead.promises.push(Planned {
+            url: url.clone(),
+            need: subresource.need,
+            key,
+        });
+    }
+}
+
+fn hint(ahead: &mut Ahead, plan: &Plan, known: &Known<'_>, site: &Site, early: bool) {
+    let head_misses = plan.head_length + FIRST_FLIGHT_OVERHEAD > FIRST_FLIGHT;
+    // What hides behind another file gains a whole round trip, so it goes first.
+    let (hidden, visible): (Vec<_>, Vec<_>) = plan
+        .sent()
+        .partition(|(subresource, ..)| subresource.depth > 1);
+    for (subresource, url, file) in hidden.into_iter().chain(visible) {
+        let gains = subresource.depth > 1 || early || (head_misses && subresource.in_head);
+        let skip = if let Some(skip) = known.skip(url, file) {
+            Some(skip)
+        } else if !gains {
+            Some(Skip::SeenInTime)
+        } else if !is_storable(site, url) {
+            Some(Skip::NotStorable)
+        } else {
+            (ahead.links.len() >= HINTS_MAX).then_some(Skip::TooMany)
+        };
+        if let Some(skip) = skip {
+            ahead.skipped.push((url.target().to_owned(), skip));
+            continue;
+        }
+        ahead
+            .links
+            .extend(HeaderValue::try_from(link(subresource, url)));
+    }
+}
+
+/// A hinted response that may not be reused without asking would be fetched twice.
+fn is_storable(site: &Site, url: &SiteUrl) -> bool {
+    matches!(
+        site.entry(url.path().as_str()),
+        Some(Entry::File(asset)) if super::cache_control(asset) != "no-cache"
+    )
+}
+
+/// Returns a `Link` value that makes a client fetch a subresource just as the page will
+/// (RFC 8288; HTML, section 4.6.7).
+pub fn link(subresource: &Subresource, url: &SiteUrl) -> String {
+    let quoted = |text: &str| text.replace(['"', '\\'], "");
+    // Writing to a string never fails.
+    let mut link = format!("<{}>; ", url.target());
+    if subresource.destination == Destination::Module {
+        // Browsers take it in a 103 too, and fetch with the right mode by themselves.
+        link += "rel=modulepreload";
+        return link;
+    }
+    link += "rel=preload; as=";
+    link += subresource.destination.as_str();
+    match subresource.crossorigin {
+        Some(Crossorigin::Anonymous) => link += "; crossorigin",
+        Some(Crossorigin::UseCredentials) => link += "; crossorigin=use-credentials",
+        None if subresource.destination == Destination::Font => link += "; crossorigin",
+        None => {}
+    }
+    if !subresource.content_type.is_empty() {
+        let _ = write!(link, "; type=\"{}\"", quoted(&subresource.content_type));
+    }
+    if !subresource.media.is_empty() {
+        let _ = write!(link, "; media=\"{}\"", quoted(&subresource.media));
+    }
+    if let Some((candidates, sizes)) = &subresource.image_candidates {
+        let _ = write!(link, "; imagesrcset=\"{}\"", quoted(candidates));
+        if !sizes.is_empty() {
+            let _ = write!(link, "; imagesizes=\"{}\"", quoted(sizes));
+        }
+    }
+    link
+}
