@@ -1,0 +1,92 @@
+//! Where the bytes of a response come from: memory, or a file read a piece at a time.
+//!
+//! Knows nothing of streams; a door asks for as many bytes as it may send.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+/// Bytes of a file read at once: few enough to hold for every stream of a connection.
+const READ_LENGTH: u64 = 64 * 1024;
+
+/// What is left of a response body.
+#[derive(Debug)]
+pub enum Source {
+    /// In memory, shared with every other response.
+    Memory(Bytes),
+    /// On disk.
+    File(FileSource),
+}
+
+/// What is left of a file.
+#[derive(Debug)]
+pub struct FileSource {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+    piece: Bytes,
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl Source {
+    /// Returns a source of the first `length` bytes of an open file.
+    pub fn file(file: File, length: u64) -> Self {
+        Self::File(FileSource {
+            file: Arc::new(file),
+            at: 0,
+            end: length,
+            piece: Bytes::new(),
+            reading: None,
+        })
+    }
+
+    /// Bytes not taken yet.
+    pub fn left(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File(file) => file.end - file.at + file.piece.len() as u64,
+        }
+    }
+
+    /// Takes between 1 and `most` bytes, or none if none are left; pending while the disk is read.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is shorter than it was.
+    pub fn poll_take(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
+        match self {
+            Self::Memory(bytes) => Poll::Ready(Ok(bytes.split_to(most.min(bytes.len())))),
+            Self::File(file) => file.poll_take(cx, most),
+        }
+    }
+}
+
+impl FileSource {
+    fn poll_take(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
+        if self.piece.is_empty() && self.at < self.end {
+            let reading = self.reading.get_or_insert_with(|| {
+                let (file, at) = (Arc::clone(&self.file), self.at);
+                let length = READ_LENGTH.min(self.end - at);
+                tokio::task::spawn_blocking(move || read_piece(&file, at, length))
+            });
+            let Poll::Ready(read) = Pin::new(reading).poll(cx) else {
+                return Poll::Pending;
+            };
+            self.reading = None;
+            self.piece = read.map_err(io::Error::other)??;
+            self.at += self.piece.len() as u64;
+        }
+        Poll::Ready(Ok(self.piece.split_to(most.min(self.piece.len()))))
+    }
+}
+
+fn read_piece(file: &File, at: u64, length: u64) -> io::Result<Bytes> {
+    let mut piece = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    file.read_exact_at(&mut piece, at)?;
+    Ok(piece.into())
+}

@@ -1,0 +1,205 @@
+//! The fallback door: the same answers over HTTP/1.1, without promises and without 103.
+//!
+//! hyper speaks the protocol; this turns its requests into answers and its polls into bytes.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::io;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
+
+use crate::access_log::Entry;
+use crate::answer::Body;
+use crate::door::body::Source;
+use crate::door::{self, Service};
+
+/// From one answer to the next request's header being complete.
+pub const HEADER_WAIT_MAX: Duration = Duration::from_secs(30);
+/// With an answer on its way, and not a byte of it taken.
+pub const STALL_MAX: Duration = Duration::from_mins(1);
+/// Bytes of a request's header.
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a body handed to hyper at once.
+const PIECE_LENGTH: usize = 64 * 1024;
+
+/// Serves a peer until it leaves, fails, or is drained.
+pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
+    stream: TlsStream<T>,
+    peer: IpAddr,
+    service: Arc<Service>,
+    mut drain: watch::Receiver<bool>,
+) {
+    let progress = Rc::new(Progress::default());
+    let answering = service_fn(|request: http::Request<hyper::body::Incoming>| {
+        let (service, progress) = (Arc::clone(&service), Rc::clone(&progress));
+        async move {
+            let (request, _) = request.into_parts();
+            Ok::<_, Infallible>(respond(service, peer, request, progress).await)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_WAIT_MAX)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), answering);
+    let mut connection = pin!(connection);
+    let mut seen = progress.bytes.get();
+    loop {
+        tokio::select! {
+            biased;
+            end = connection.as_mut() => {
+                if let Err(error) = end {
+                    tracing::debug!(%peer, %error, "HTTP/1.1 connection failed");
+                }
+                return;
+            }
+            Ok(_) = drain.wait_for(|drain| *drain), if !progress.draining.get() => {
+                progress.draining.set(true);
+                connection.as_mut().graceful_shutdown();
+            }
+            () = tokio::time::sleep(STALL_MAX) => {
+                if progress.answering.get() > 0 && progress.bytes.get() == seen {
+                    tracing::debug!(%peer, "the peer takes nothing: connection closed");
+                    return;
+                }
+                seen = progress.bytes.get();
+            }
+        }
+    }
+}
+
+/// What a connection's bodies tell its driver.
+#[derive(Debug, Default)]
+struct Progress {
+    bytes: Cell<u64>,
+    answering: Cell<u32>,
+    draining: Cell<bool>,
+}
+
+async fn respond(
+    service: Arc<Service>,
+    peer: IpAddr,
+    request: Parts,
+    progress: Rc<Progress>,
+) -> Response<Stream> {
+    let mut tries = 0;
+    loop {
+        let site = match service.ready(&request) {
+            Some(site) => site,
+            None => service.prepare(&request.uri).await,
+        };
+        let moment = service.moment();
+        let answer = door::answer_plainly(&service, &request, &site, &moment);
+        let entry = door::entry(&service, peer, &request, &answer, &moment);
+        let source = match answer.body {
+            Body::Empty => Source::Memory(Bytes::new()),
+            Body::Memory(bytes) => Source::Memory(bytes),
+            Body::Streamed(asset) => match Arc::clone(&service).open(Arc::clone(&asset)).await {
+                Ok(file) => Source::file(file, asset.length),
+                Err(_) if door::may_reopen(tries) => {
+                    tries += 1;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(path = asset.path.as_str(), %error, "cannot open a file");
+                    return failed(service, progress);
+                }
+            },
+        };
+        return answer
+            .head
+            .map(|()| Stream::new(source, entry, service, progress));
+    }
+}
+
+fn failed(service: Arc<Service>, progress: Rc<Progress>) -> Response<Stream> {
+    let body = Stream::new(Source::Memory(Bytes::new()), None, service, progress);
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+/// A response body as hyper asks for it.
+struct Stream {
+    source: Source,
+    sent: u64,
+    entry: Option<Box<Entry>>,
+    service: Arc<Service>,
+    progress: Rc<Progress>,
+}
+
+impl Stream {
+    fn new(
+        source: Source,
+        entry: Option<Box<Entry>>,
+        service: Arc<Service>,
+        progress: Rc<Progress>,
+    ) -> Self {
+        progress.answering.set(progress.answering.get() + 1);
+        Self {
+            source,
+            sent: 0,
+            entry,
+            service,
+            progress,
+        }
+    }
+}
+
+impl HttpBody for Stream {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.source.left() == 0 {
+            return Poll::Ready(None);
+        }
+        // An error ends the connection before the promised length: the client sees it is cut.
+        self.source.poll_take(cx, PIECE_LENGTH).map(|piece| {
+            Some(piece.map(|piece| {
+                let length = piece.len() as u64;
+                self.sent += length;
+                self.progress.bytes.set(self.progress.bytes.get() + length);
+                Frame::data(piece)
+            }))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.source.left() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.source.left())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.progress
+            .answering
+            .set(self.progress.answering.get() - 1);
+        if let Some(mut entry) = self.entry.take() {
+            entry.bytes = self.sent;
+            self.service.log.write(*entry);
+        }
+    }
+}

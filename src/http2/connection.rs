@@ -1,0 +1,417 @@
+//! One peer: handshake, requests, answers, turns, and what it already holds.
+//!
+//! Everything happens in one task, so nothing is locked and nothing is shared but the service. The
+//! driver takes requests, spends answers, gives turns, and flushes when nobody has more to say.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::Request;
+use http::request::Parts;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+use tokio_rustls::server::TlsStream;
+
+use super::outbox::{Channel, Outbox};
+use super::priority::{self, Priority};
+use super::promises::{Promises, Settled};
+use super::schedule::Schedule;
+use super::stream::{self, Spending};
+use crate::answer::{self, Answer, Body, Held, Moment, Peer, Pushes, Rank, preload};
+use crate::door::body::Source;
+use crate::door::{self, Service};
+use crate::site::Site;
+
+/// Requests that a peer may have open at once.
+pub const STREAMS_MAX: u32 = 128;
+/// Bytes of a request's header, as HPACK counts them (RFC 9113 section 6.5.2).
+pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// From the end of the TLS handshake to the client's preface.
+pub const PREFACE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Without a request.
+pub const IDLE_MAX: Duration = Duration::from_mins(5);
+/// With answers waiting, and not a byte of them taken.
+pub const STALL_MAX: Duration = Duration::from_mins(1);
+/// Bytes of request bodies in flight: nothing here reads any.
+const RECEIVE_WINDOW: u32 = 64 * 1024;
+
+/// Bytes given to h2 between two flushes, after one that had to wait and after many that did not.
+const BATCH_SMALL: usize = 16 * 1024;
+const BATCH_LARGE: usize = 64 * 1024;
+
+/// Serves a peer until it leaves, fails, or is drained.
+pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
+    stream: TlsStream<T>,
+    peer: IpAddr,
+    service: Arc<Service>,
+    drain: watch::Receiver<bool>,
+) {
+    let outbox = Rc::new(RefCell::new(Outbox::new(stream)));
+    let mut builder = h2::server::Builder::new();
+    builder
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADER_BYTES_MAX)
+        .initial_window_size(RECEIVE_WINDOW)
+        .initial_connection_window_size(RECEIVE_WINDOW);
+    let mut handshake = builder.handshake::<_, Bytes>(Channel(Rc::clone(&outbox)));
+    // A client may wait for the server's SETTINGS, so what the handshake writes is flushed.
+    let handshake = poll_fn(|cx| match Pin::new(&mut handshake).poll(cx) {
+        Poll::Pending => {
+            // A failure shows at the next read.
+            let _ = outbox.borrow_mut().poll_drain(cx);
+            Poll::Pending
+        }
+        done @ Poll::Ready(_) => done,
+    });
+    let h2 = match tokio::time::timeout(PREFACE_WAIT_MAX, handshake).await {
+        Ok(Ok(h2)) => h2,
+        Ok(Err(error)) => return tracing::debug!(%peer, %error, "no HTTP/2 preface"),
+        Err(_) => return tracing::debug!(%peer, "no HTTP/2 preface in time"),
+    };
+    let mut connection = Connection {
+        h2,
+        outbox,
+        peer,
+        moment: service.moment(),
+        service,
+        held: Held::default(),
+        preparing: FuturesUnordered::new(),
+        waiting: VecDeque::new(),
+        promises: Promises::default(),
+        schedule: Schedule::new(),
+        batch: BATCH_SMALL,
+        draining: false,
+        drain: Box::pin(drained(drain)),
+        active: Instant::now(),
+        timer: Box::pin(tokio::time::sleep(STALL_MAX)),
+    };
+    poll_fn(|cx| connection.poll(cx)).await;
+}
+
+async fn drained(mut drain: watch::Receiver<bool>) {
+    // A closed channel means that nobody will ever ask.
+    if drain.wait_for(|drain| *drain).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+type Io<T> = h2::server::Connection<Channel<T>, Bytes>;
+type Preparing = Pin<Box<dyn Future<Output = Prepared>>>;
+
+struct Connection<T> {
+    h2: Io<T>,
+    outbox: Rc<RefCell<Outbox<T>>>,
+    peer: IpAddr,
+    service: Arc<Service>,
+    moment: Moment,
+    held: Held,
+    preparing: FuturesUnordered<Preparing>,
+    /// Pages whose promises wait for the permit; at most [`STREAMS_MAX`], as each holds a stream.
+    waiting: VecDeque<Asked>,
+    promises: Promises,
+    schedule: Schedule,
+    batch: usize,
+    draining: bool,
+    drain: Pin<Box<dyn Future<Output = ()>>>,
+    active: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// A request with a snapshot that is fit to answer it.
+struct Asked {
+    request: Parts,
+    respond: SendResponse<Bytes>,
+    site: Arc<Site>,
+    reopened: usize,
+}
+
+/// What had to be waited for.
+enum Prepared {
+    Site(Asked),
+    File(Asked, Box<Answer>, io::Result<File>),
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if !self.draining && self.drain.as_mut().poll(cx).is_ready() {
+                self.draining = true;
+                self.h2.graceful_shutdown();
+            }
+            match self.h2.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    self.asked(cx, request, respond);
+                    continue;
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::debug!(peer = %self.peer, %error, "connection failed");
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+            self.heed_peer();
+            if self.poll_prepared(cx) | self.settle_promises(cx) {
+                continue;
+            }
+            let (held, reads) = {
+                let outbox = self.outbox.borrow();
+                (outbox.held(), outbox.reads())
+            };
+            if held < self.batch && self.schedule.pump(cx, self.batch - held, reads) {
+                continue;
+            }
+            for entry in self.schedule.done() {
+                self.service.log.write(entry);
+            }
+            let drained = self.outbox.borrow_mut().poll_drain(cx);
+            match drained {
+                Poll::Ready(Ok(())) => {
+                    self.schedule.drained();
+                    self.batch = (self.batch * 2).min(BATCH_LARGE);
+                }
+                Poll::Ready(Err(error)) => {
+                    tracing::debug!(peer = %self.peer, %error, "connection lost");
+                    return Poll::Ready(());
+                }
+                Poll::Pending => {
+                    self.batch = BATCH_SMALL;
+                    return self.poll_patience(cx, false);
+                }
+            }
+            if !self.schedule.has_ready() {
+                return self.poll_patience(cx, held > 0);
+            }
+        }
+    }
+
+    /// Ends a connection that has been idle or stalled for too long. `progress` says that bytes have
+    /// left, or that requests came, since the last call.
+    fn poll_patience(&mut self, cx: &mut Context<'_>, progress: bool) -> Poll<()> {
+        if progress {
+            self.active = Instant::now();
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let busy =
+                !(self.schedule.is_empty() && self.preparing.is_empty() && self.waiting.is_empty());
+            let quiet = self.active.elapsed();
+            if busy && quiet >= STALL_MAX {
+                tracing::debug!(peer = %self.peer, "the peer takes nothing: connection closed");
+                return Poll::Ready(());
+            }
+            if !busy && quiet >= IDLE_MAX {
+                self.h2.graceful_shutdown();
+                cx.waker().wake_by_ref();
+                self.active = Instant::now();
+            }
+            // Short enough for either limit; an idle connection wakes five times before it ends.
+            self.timer.as_mut().reset(Instant::now() + STALL_MAX);
+        }
+        Poll::Pending
+    }
+
+    fn asked(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: Request<RecvStream>,
+        mut respond: SendResponse<Bytes>,
+    ) {
+        // No request here has a use for a body; h2 gives its window back as it arrives.
+        let (request, _) = request.into_parts();
+        self.active = Instant::now();
+        if let Some(site) = self.service.ready(&request) {
+            return self.answer(
+                cx,
+                Asked {
+                    request,
+                    respond,
+                    site,
+                    reopened: 0,
+                },
+            );
+        }
+        if let Some(hints) = self.early_hints(&request) {
+            stream::inform(&mut respond, hints);
+        }
+        let service = Arc::clone(&self.service);
+        self.preparing.push(Box::pin(async move {
+            let site = service.prepare(&request.uri).await;
+            Prepared::Site(Asked {
+                request,
+                respond,
+                site,
+                reopened: 0,
+            })
+        }));
+    }
+
+    /// The 200 is not ready, so what the last snapshot knew of the page is worth a 103.
+    fn early_hints(&mut self, request: &Parts) -> Option<http::HeaderMap> {
+        let site = self.service.site.snapshot();
+        let peer = Peer {
+            authority: answer::Authority::Covered,
+            pushes: self.pushes(),
+            held: &self.held,
+        };
+        preload::early(request, &peer, &site, self.service.options)
+    }
+
+    fn poll_prepared(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        while let Poll::Ready(Some(prepared)) = self.preparing.poll_next_unpin(cx) {
+            progress = true;
+            match prepared {
+                Prepared::Site(asked) => self.answer(cx, asked),
+                Prepared::File(asked, answer, Ok(file)) => {
+                    let source = Source::file(file, answer.body.length());
+                    self.spend(cx, asked, *answer, Some(source));
+                }
+                Prepared::File(asked, _, Err(error)) => self.reopen(asked, &error),
+            }
+        }
+        progress
+    }
+
+    /// A file changed between stat and open: the snapshot that described it is stale.
+    fn reopen(&mut self, mut asked: Asked, error: &io::Error) {
+        asked.reopened += 1;
+        if !door::may_reopen(asked.reopened) {
+            tracing::warn!(target = answer::target(&asked.request), %error, "cannot open a file");
+            asked.respond.send_reset(h2::Reason::INTERNAL_ERROR);
+            return;
+        }
+        let service = Arc::clone(&self.service);
+        self.preparing.push(Box::pin(async move {
+            asked.site = service.prepare(&asked.request.uri).await;
+            Prepared::Site(asked)
+        }));
+    }
+
+    fn answer(&mut self, cx: &mut Context<'_>, asked: Asked) {
+        self.refresh_moment();
+        let peer = Peer {
+            authority: self.service.authority(&asked.request),
+            pushes: self.pushes(),
+            held: &self.held,
+        };
+        let options = self.service.options;
+        let answer = answer::answer(&asked.request, &peer, &asked.site, options, &self.moment);
+        if !answer.promises.is_empty() && !self.promises.is_free() {
+            // It is answered anew when its turn comes: the diary will know more then.
+            self.waiting.push_back(asked);
+            return;
+        }
+        match &answer.body {
+            Body::Empty => self.spend(cx, asked, answer, None),
+            Body::Memory(bytes) => {
+                let source = Source::Memory(bytes.clone());
+                self.spend(cx, asked, answer, Some(source));
+            }
+            Body::Streamed(asset) => {
+                let opening = Arc::clone(&self.service).open(Arc::clone(asset));
+                self.preparing.push(Box::pin(async move {
+                    let file = opening.await;
+                    Prepared::File(asked, Box::new(answer), file)
+                }));
+            }
+        }
+    }
+
+    fn spend(&mut self, cx: &mut Context<'_>, asked: Asked, answer: Answer, body: Option<Source>) {
+        let holds = answer.holds;
+        let spending = Spending {
+            service: &self.service,
+            peer: self.peer,
+            request: &asked.request,
+            moment: &self.moment,
+            schedule: &mut self.schedule,
+            promises: &mut self.promises,
+        };
+        let made = stream::write(cx, asked.respond, answer, body, spending);
+        for key in made.iter().map(|made| made.key).chain(holds) {
+            self.held.add(key);
+        }
+    }
+
+    /// Gives the permit on, if the wire has shown the last promise, or never will.
+    fn settle_promises(&mut self, cx: &mut Context<'_>) -> bool {
+        let written = self.outbox.borrow_mut().told().promised;
+        let Some(settled) = self.promises.settle(cx, written) else {
+            return false;
+        };
+        if let Settled::Lost(lost) = settled {
+            for made in lost {
+                self.held.remove(made.key);
+            }
+        }
+        while self.promises.is_free()
+            && let Some(asked) = self.waiting.pop_front()
+        {
+            self.answer(cx, asked);
+        }
+        true
+    }
+
+    /// Acts on what the frames have told: refused pushes, changed priorities.
+    fn heed_peer(&mut self) {
+        let (refused, priorities) = {
+            let mut outbox = self.outbox.borrow_mut();
+            let told = outbox.told();
+            (
+                std::mem::take(&mut told.refused),
+                std::mem::take(&mut told.priorities),
+            )
+        };
+        for id in &refused {
+            if let Some(key) = self.promises.refused(*id) {
+                self.held.remove(key);
+            }
+        }
+        for (id, field) in &priorities {
+            let turn = priority::of_priority(Priority::read(field), Rank::Other);
+            self.schedule.reprioritise(*id, turn);
+        }
+    }
+
+    /// What may be promised now.
+    fn pushes(&self) -> Pushes {
+        let mut outbox = self.outbox.borrow_mut();
+        let told = outbox.told();
+        let streams_max = self.h2.max_concurrent_send_streams();
+        if self.draining || !told.enable_push || streams_max == 0 || self.promises.is_exhausted() {
+            return Pushes::Refused;
+        }
+        let window = u64::try_from(told.window).unwrap_or(0);
+        Pushes::Taken {
+            promises_max: streams_max.saturating_sub(self.schedule.pushes()),
+            bytes_max: window.saturating_sub(self.schedule.queued_bytes()),
+        }
+    }
+
+    fn refresh_moment(&mut self) {
+        let now = (self.service.now)();
+        let second = |time: std::time::SystemTime| {
+            time.duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs())
+        };
+        if second(now) != second(self.moment.now) {
+            self.moment = Moment::new(now);
+        }
+        self.moment.now = now;
+    }
+}

@@ -1,0 +1,250 @@
+//! The bytes between h2 and TLS: gathered, cut into records that fit the link, sent when told.
+//!
+//! h2 flushes after every request it hands out, so every small answer would cost a record and a
+//! system call of its own. Here a flush does nothing; the connection's driver calls
+//! [`Outbox::poll_drain`] when it has no more to say. Knows bytes and frames, not answers.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice, Write as _};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
+
+use super::wire::{Frames, Told};
+
+/// Plaintext of a record while the link's window is small: with its 22 bytes of overhead it fits a
+/// segment, so the peer can decrypt every segment by itself.
+const SMALL_RECORD: usize = 1_300;
+/// Bytes after which the window has grown enough for large records.
+const SMALL_RECORDS_UNTIL: usize = 64 * 1024;
+/// Silence after which the window may have shrunk again (RFC 9293 section 3.8.6, slow start after idle).
+const IDLE_RESTART: Duration = Duration::from_secs(1);
+/// Largest plaintext of a record (RFC 8446 section 5.1).
+const LARGE_RECORD: usize = 16 * 1024;
+/// Writes from this size on go to TLS without a copy, once records are large.
+const WRITE_THROUGH: usize = 4 * 1024;
+/// Bytes taken from h2 before it has to wait for a drain.
+const HELD_MAX: usize = 64 * 1024 + 32 * 1024;
+/// PRIORITY_UPDATE frames kept for the driver.
+const PRIORITIES_MAX: usize = 64;
+/// Refused promises kept for the driver.
+const REFUSED_MAX: usize = 64;
+/// Connection window before any WINDOW_UPDATE (RFC 9113 section 6.9.2).
+const WINDOW_INITIAL: i64 = 65_535;
+/// Buffers kept by a runtime for its next writers.
+const POOL_MAX: usize = 4;
+/// Capacity above which a buffer is not kept.
+const POOL_BUFFER_MAX: usize = 128 * 1024;
+
+thread_local! {
+    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The write side of a connection, and what its frames have told.
+#[derive(Debug)]
+pub(super) struct Outbox<T> {
+    tls: TlsStream<T>,
+    plain: Vec<u8>,
+    held: usize,
+    since_idle: usize,
+    last_drain: Instant,
+    incoming: Frames,
+    outgoing: Frames,
+    reads: u64,
+    peer: PeerTold,
+}
+
+/// What the frames of a connection have told so far.
+#[derive(Debug)]
+pub(super) struct PeerTold {
+    /// Whether the peer takes pushes.
+    pub(super) enable_push: bool,
+    /// Bytes of DATA the peer's connection window still takes.
+    pub(super) window: i64,
+    /// The highest promised stream id that has been written.
+    pub(super) promised: u32,
+    /// Priorities that the peer has changed since they were last taken.
+    pub(super) priorities: Vec<(u32, String)>,
+    /// Promised streams that the peer has refused since they were last taken.
+    pub(super) refused: Vec<u32>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
+    /// Takes a TLS stream whose handshake is done.
+    pub(super) fn new(mut tls: TlsStream<T>) -> Self {
+        // What it holds is bounded here, so that a batch never meets a second limit inside rustls.
+        tls.get_mut().1.set_buffer_limit(None);
+        Self {
+            tls,
+            plain: Vec::new(),
+            held: 0,
+            since_idle: 0,
+            last_drain: Instant::now(),
+            incoming: Frames::of_client(),
+            outgoing: Frames::of_server(),
+            reads: 0,
+            peer: PeerTold {
+                enable_push: true,
+                window: WINDOW_INITIAL,
+                promised: 0,
+                priorities: Vec::new(),
+                refused: Vec::new(),
+            },
+        }
+    }
+
+    /// Bytes taken since the last complete drain.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// How often bytes were read: changes when flow control may have moved.
+    pub(super) fn reads(&self) -> u64 {
+        self.reads
+    }
+
+    /// What the frames have told.
+    pub(super) fn told(&mut self) -> &mut PeerTold {
+        &mut self.peer
+    }
+
+    /// Writes everything that is held to the socket.
+    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.held == 0 && !self.tls.get_ref().1.wants_write() {
+            return Poll::Ready(Ok(()));
+        }
+        self.seal_plain()?;
+        ready!(Pin::new(&mut self.tls).poll_flush(cx))?;
+        self.held = 0;
+        self.last_drain = Instant::now();
+        Poll::Ready(Ok(()))
+    }
+
+    fn record_length(&self) -> usize {
+        if self.since_idle < SMALL_RECORDS_UNTIL {
+            SMALL_RECORD
+        } else {
+            LARGE_RECORD
+        }
+    }
+
+    /// Encrypts what has been gathered, and gives its buffer back.
+    fn seal_plain(&mut self) -> io::Result<()> {
+        let mut rest = &self.plain[..];
+        while !rest.is_empty() {
+            let (record, after) = rest.split_at(self.record_length().min(rest.len()));
+            self.tls.get_mut().1.writer().write_all(record)?;
+            self.since_idle += record.len();
+            rest = after;
+        }
+        give_back(std::mem::take(&mut self.plain));
+        Ok(())
+    }
+
+    fn poll_take(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.held >= HELD_MAX {
+            ready!(self.poll_drain(cx))?;
+        }
+        if self.held == 0 && self.last_drain.elapsed() >= IDLE_RESTART {
+            self.since_idle = 0;
+        }
+        let bytes = &bytes[..bytes.len().min(HELD_MAX - self.held)];
+        let peer = &mut self.peer;
+        self.outgoing.read(bytes, |told| match told {
+            Told::Data(length) => peer.window -= i64::from(length),
+            Told::Promised(id) => peer.promised = peer.promised.max(id),
+            _ => {}
+        });
+        self.held += bytes.len();
+        if bytes.len() >= WRITE_THROUGH && self.since_idle >= SMALL_RECORDS_UNTIL {
+            let both = [IoSlice::new(&self.plain), IoSlice::new(bytes)];
+            let all = self.plain.len() + bytes.len();
+            let sealed = self.tls.get_mut().1.writer().write_vectored(&both)?;
+            if sealed != all {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            give_back(std::mem::take(&mut self.plain));
+        } else {
+            if self.plain.capacity() == 0 {
+                self.plain = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
+            }
+            self.plain.extend_from_slice(bytes);
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.tls).poll_read(cx, into))?;
+        self.reads += 1;
+        let peer = &mut self.peer;
+        self.incoming
+            .read(&into.filled()[before..], |told| match told {
+                Told::EnablePush(enable) => peer.enable_push = enable,
+                Told::ConnectionWindow(more) => peer.window += i64::from(more),
+                Told::Priority(id, value) => {
+                    if peer.priorities.len() < PRIORITIES_MAX {
+                        peer.priorities.push((id, value));
+                    }
+                }
+                Told::Refused(id) => {
+                    if peer.refused.len() < REFUSED_MAX {
+                        peer.refused.push(id);
+                    }
+                }
+                Told::Data(_) | Told::Promised(_) => {}
+            });
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn give_back(mut buffer: Vec<u8>) {
+    if buffer.capacity() == 0 || buffer.capacity() > POOL_BUFFER_MAX {
+        return;
+    }
+    buffer.clear();
+    POOL.with_borrow_mut(|pool| {
+        if pool.len() < POOL_MAX {
+            pool.push(buffer);
+        }
+    });
+}
+
+/// The stream that h2 owns: reads and writes of a shared [`Outbox`], whose flush is the driver's.
+#[derive(Debug)]
+pub(super) struct Channel<T>(pub(super) Rc<RefCell<Outbox<T>>>);
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Channel<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.borrow_mut().poll_fill(cx, into)
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Channel<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.borrow_mut().poll_take(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut outbox = self.0.borrow_mut();
+        ready!(outbox.poll_drain(cx))?;
+        Pin::new(&mut outbox.tls).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,105 @@
+//! The one writer of promises on a connection.
+//!
+//! h2 reserves a promised id at once but writes frames of many streams round robin, so two pages
+//! answered together could put their promises on the wire out of order, which ends the connection
+//! (RFC 9113 section 5.1.1). One page at a time holds the permit, until the wire has shown its last
+//! promise, or its stream is gone.
+
+use std::collections::VecDeque;
+use std::task::Context;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+
+use super::stream::Made;
+
+/// Promises that h2 dropped unsent (their page was reset first) before this connection is promised
+/// nothing more: each leaves an entry in h2's books until the connection ends.
+const LOST_MAX: usize = 256;
+/// Promises remembered so that a refusal of one can be told from the diary.
+const REMEMBERED_MAX: usize = 128;
+
+/// Who may promise, and what was promised.
+#[derive(Debug, Default)]
+pub(super) struct Promises {
+    outstanding: Option<Outstanding>,
+    remembered: VecDeque<Made>,
+    lost: usize,
+}
+
+#[derive(Debug)]
+struct Outstanding {
+    /// The stream that the promises are written on.
+    page: SendResponse<Bytes>,
+    made: Vec<Made>,
+}
+
+/// How outstanding promises ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// All have been written.
+    Written,
+    /// The page was reset before: the peer never saw these.
+    Lost(Vec<Made>),
+}
+
+impl Promises {
+    /// Returns whether a page may promise now.
+    pub(super) fn is_free(&self) -> bool {
+        self.outstanding.is_none()
+    }
+
+    /// Returns whether this connection has lost so many promises that no more are made.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.lost >= LOST_MAX
+    }
+
+    /// Takes the permit for the promises made with `page`; nothing if there are none.
+    pub(super) fn hold(&mut self, page: SendResponse<Bytes>, made: &[Made]) {
+        if made.is_empty() {
+            return;
+        }
+        debug_assert!(
+            self.outstanding.is_none(),
+            "one page at a time holds the permit"
+        );
+        self.remembered.extend(made);
+        let surplus = self.remembered.len().saturating_sub(REMEMBERED_MAX);
+        self.remembered.drain(..surplus);
+        self.outstanding = Some(Outstanding {
+            page,
+            made: made.to_vec(),
+        });
+    }
+
+    /// Gives the permit back if its promises have been written, up to stream id `written`, or never
+    /// will be.
+    pub(super) fn settle(&mut self, cx: &mut Context<'_>, written: u32) -> Option<Settled> {
+        let outstanding = self.outstanding.as_mut()?;
+        if outstanding
+            .made
+            .last()
+            .is_none_or(|made| made.id <= written)
+        {
+            self.outstanding = None;
+            return Some(Settled::Written);
+        }
+        if outstanding.page.poll_reset(cx).is_pending() {
+            return None;
+        }
+        let outstanding = self.outstanding.take()?;
+        let lost: Vec<Made> = outstanding
+            .made
+            .into_iter()
+            .filter(|made| made.id > written)
+            .collect();
+        self.lost += lost.len();
+        Some(Settled::Lost(lost))
+    }
+
+    /// Returns the diary key of a promise that the peer has refused, if it is still remembered.
+    pub(super) fn refused(&mut self, id: u32) -> Option<u64> {
+        let place = self.remembered.iter().position(|made| made.id == id)?;
+        self.remembered.remove(place).map(|made| made.key)
+    }
+}

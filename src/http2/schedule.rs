@@ -1,0 +1,357 @@
+//! Whose turn it is to send.
+//!
+//! h2 sends whatever stream has data, round robin. Here each body waits in one queue ordered by
+//! class (RFC 9218 urgency, refined) and turn, and h2 is given one frame per stream and drive, only
+//! with capacity assigned: there is nothing left inside it to reorder. A body that is not
+//! incremental keeps its turn; an incremental one takes a new turn for every frame, so only those
+//! share (RFC 9218 section 10).
+//!
+//! ```text
+//!           add                    send_data, end
+//!    ──────────────▶ ready ───────────────────────▶ done
+//!                    │  ▲ │ ▲
+//!      no capacity   │  │ │ │ piece read
+//!                    ▼  │ ▼ │
+//!        bytes read  stalled  reading
+//! ```
+
+use std::collections::BTreeMap;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::{Reason, SendStream};
+
+use crate::access_log::Entry;
+use crate::door::body::Source;
+
+/// Payload of a frame: the least that every peer takes (RFC 9113 section 4.2).
+const FRAME_LENGTH: usize = 16 * 1024;
+/// Bytes that may bypass the queue between two drains.
+const BYPASS_MAX: usize = 64 * 1024;
+/// A body so small that giving turns would cost more than it could delay others.
+const TINY: u64 = 1024;
+/// Queued bodies above which reset ones are looked for; doubled while a look finds none.
+const SWEEP_ABOVE: usize = 512;
+
+/// How important a body is: lower is sent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Class(pub(super) u8);
+
+/// When a body is sent, relative to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Its class until `switch`.
+    pub(super) class: Class,
+    /// Whether it shares its class's turns (RFC 9218 section 4.2).
+    pub(super) incremental: bool,
+    /// From this many bytes on, another class.
+    pub(super) switch: Option<(u64, Class)>,
+}
+
+/// A body on its way.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// Where it goes.
+    pub(super) stream: SendStream<Bytes>,
+    /// Where it comes from.
+    pub(super) source: Source,
+    /// When it goes.
+    pub(super) turn: Turn,
+    /// Whether it answers a promise, and so holds one of the streams that the peer allows.
+    pub(super) pushed: bool,
+    /// What the log says of it when it is done.
+    pub(super) entry: Option<Box<Entry>>,
+}
+
+#[derive(Debug)]
+struct Queued {
+    job: Job,
+    sent: u64,
+    drive: u64,
+}
+
+type Key = (Class, u64);
+
+/// The bodies of one connection.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    ready: BTreeMap<Key, Queued>,
+    stalled: BTreeMap<Key, Queued>,
+    reading: BTreeMap<Key, Queued>,
+    next_turn: u64,
+    drive: u64,
+    reads: u64,
+    recheck: bool,
+    bypass: usize,
+    queued_bytes: u64,
+    pushes: usize,
+    sweep_above: usize,
+    done: Vec<Entry>,
+}
+
+impl Schedule {
+    /// Returns an empty schedule.
+    pub(super) fn new() -> Self {
+        Self {
+            ready: BTreeMap::new(),
+            stalled: BTreeMap::new(),
+            reading: BTreeMap::new(),
+            next_turn: 0,
+            drive: 1,
+            reads: 0,
+            recheck: false,
+            bypass: BYPASS_MAX,
+            queued_bytes: 0,
+            pushes: 0,
+            sweep_above: SWEEP_ABOVE,
+            done: Vec::new(),
+        }
+    }
+
+    /// Takes a body. A small one leaves at once if that delays nobody.
+    pub(super) fn add(&mut self, cx: &mut Context<'_>, job: Job) {
+        let length = job.source.left();
+        let small = length <= TINY || (length <= FRAME_LENGTH as u64 && self.ready.is_empty());
+        if !small || usize::try_from(length).is_ok_and(|length| length > self.bypass) {
+            return self.queue(job);
+        }
+        let mut queued = self.count(job);
+        let bypassed = self.send(cx, &mut queued);
+        self.bypass -= usize::try_from(queued.sent)
+            .unwrap_or(usize::MAX)
+            .min(self.bypass);
+        match bypassed {
+            Sent::Done => self.finish(queued),
+            Sent::Some | Sent::NoCapacity | Sent::Reading => self.wait(queued),
+        }
+    }
+
+    /// Takes a body whose place among others matters, however small it is.
+    pub(super) fn queue(&mut self, job: Job) {
+        let queued = self.count(job);
+        self.wait(queued);
+    }
+
+    fn count(&mut self, job: Job) -> Queued {
+        self.queued_bytes += job.source.left();
+        self.pushes += usize::from(job.pushed);
+        Queued {
+            job,
+            sent: 0,
+            drive: 0,
+        }
+    }
+
+    fn wait(&mut self, queued: Queued) {
+        let key = (queued.job.turn.class, self.turn());
+        self.ready.insert(key, queued);
+        if self.ready.len() + self.stalled.len() > self.sweep_above {
+            self.sweep();
+            self.sweep_above = SWEEP_ABOVE.max(2 * (self.ready.len() + self.stalled.len()));
+        }
+    }
+
+    /// Gives h2 up to about `room` bytes, in order. Returns whether it gave any. `reads` changes
+    /// whenever flow control may have moved.
+    pub(super) fn pump(&mut self, cx: &mut Context<'_>, room: usize, reads: u64) -> bool {
+        self.wake_readers(cx);
+        if reads != self.reads || self.recheck {
+            self.reads = reads;
+            self.recheck = false;
+            self.ready.append(&mut self.stalled);
+        }
+        let (mut given, mut any) = (0, false);
+        while given < room {
+            let Some((&key, queued)) = self.ready.first_key_value() else {
+                break;
+            };
+            if queued.drive == self.drive {
+                break;
+            }
+            let Some(mut queued) = self.ready.remove(&key) else {
+                break;
+            };
+            let before = queued.sent;
+            let outcome = self.send(cx, &mut queued);
+            given += usize::try_from(queued.sent - before).unwrap_or(usize::MAX);
+            any |= queued.sent > before || matches!(outcome, Sent::Done);
+            match outcome {
+                Sent::Some => self.take_another_turn(key, queued),
+                Sent::Reading => {
+                    self.reading.insert(key, queued);
+                }
+                Sent::NoCapacity if is_alive(&mut queued.job.stream) => {
+                    self.stalled.insert(key, queued);
+                }
+                Sent::Done | Sent::NoCapacity => self.finish(queued),
+            }
+        }
+        self.drive += 1;
+        any
+    }
+
+    /// Notes that everything given so far has left.
+    pub(super) fn drained(&mut self) {
+        self.bypass = BYPASS_MAX;
+    }
+
+    /// Returns whether a further [`Schedule::pump`] could give something without any event.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty() || (self.recheck && !self.stalled.is_empty())
+    }
+
+    /// Returns whether nothing is queued.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.stalled.is_empty() && self.reading.is_empty()
+    }
+
+    /// Bytes not given to h2 yet.
+    pub(super) fn queued_bytes(&self) -> u64 {
+        self.queued_bytes
+    }
+
+    /// Promised bodies not given to h2 whole yet.
+    pub(super) fn pushes(&self) -> usize {
+        self.pushes
+    }
+
+    /// Takes the log entries of what is done.
+    pub(super) fn done(&mut self) -> impl Iterator<Item = Entry> + '_ {
+        self.done.drain(..)
+    }
+
+    /// Gives a queued body another class, as PRIORITY_UPDATE asks (RFC 9218 section 7).
+    pub(super) fn reprioritise(&mut self, stream_id: u32, turn: Turn) {
+        for queue in [&mut self.ready, &mut self.stalled, &mut self.reading] {
+            let found = queue
+                .iter()
+                .find(|(_, queued)| queued.job.stream.stream_id().as_u32() == stream_id)
+                .map(|(&key, _)| key);
+            if let Some((key, mut queued)) = found.and_then(|key| queue.remove_entry(&key)) {
+                queued.job.turn = turn;
+                queue.insert((turn.class, key.1), queued);
+                return;
+            }
+        }
+    }
+
+    fn turn(&mut self) -> u64 {
+        self.next_turn += 1;
+        self.next_turn
+    }
+
+    fn take_another_turn(&mut self, (class, turn): Key, mut queued: Queued) {
+        queued.drive = self.drive;
+        let key = match queued.job.turn.switch {
+            Some((offset, next)) if queued.sent >= offset => {
+                queued.job.turn.switch = None;
+                (next, self.turn())
+            }
+            _ if queued.job.turn.incremental => (class, self.turn()),
+            _ => (class, turn),
+        };
+        self.ready.insert(key, queued);
+    }
+
+    /// Gives h2 at most one frame of a body.
+    fn send(&mut self, cx: &mut Context<'_>, queued: &mut Queued) -> Sent {
+        let job = &mut queued.job;
+        let left = job.source.left();
+        let mut want = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(FRAME_LENGTH);
+        if let Some((offset, _)) = job.turn.switch {
+            let before = offset.saturating_sub(queued.sent);
+            want = want
+                .min(usize::try_from(before).unwrap_or(usize::MAX))
+                .max(1.min(want));
+        }
+        job.stream.reserve_capacity(want);
+        let capacity = job.stream.capacity().min(want);
+        if capacity == 0 && want > 0 {
+            // An unsatisfied claim would keep its place in h2's own queue, ahead of more urgent ones.
+            job.stream.reserve_capacity(0);
+            return Sent::NoCapacity;
+        }
+        let piece = match job.source.poll_take(cx, capacity) {
+            Poll::Ready(Ok(piece)) => piece,
+            Poll::Ready(Err(error)) => {
+                tracing::warn!(%error, "a file changed while it was sent; its stream is reset");
+                job.stream.send_reset(Reason::INTERNAL_ERROR);
+                return Sent::Done;
+            }
+            Poll::Pending => {
+                job.stream.reserve_capacity(0);
+                return Sent::Reading;
+            }
+        };
+        let (length, end) = (piece.len() as u64, job.source.left() == 0);
+        if job.stream.send_data(piece, end).is_err() {
+            return Sent::Done;
+        }
+        queued.sent += length;
+        self.queued_bytes -= length;
+        if end { Sent::Done } else { Sent::Some }
+    }
+
+    fn wake_readers(&mut self, cx: &mut Context<'_>) {
+        let keys: Vec<Key> = self.reading.keys().copied().collect();
+        for key in keys {
+            let Some(queued) = self.reading.get_mut(&key) else {
+                continue;
+            };
+            // Nothing is taken, but a piece that has been read is noticed.
+            if queued.job.source.poll_take(cx, 0).is_ready()
+                && let Some(queued) = self.reading.remove(&key)
+            {
+                self.ready.insert(key, queued);
+            }
+        }
+    }
+
+    fn finish(&mut self, mut queued: Queued) {
+        self.queued_bytes -= queued.job.source.left();
+        if queued.job.pushed {
+            // The slot it held may open a promised stream that h2 kept waiting.
+            self.pushes -= 1;
+            self.recheck = true;
+        }
+        if let Some(mut entry) = queued.job.entry.take() {
+            entry.bytes = queued.sent;
+            self.done.push(*entry);
+        }
+    }
+
+    /// Drops what the peer has reset, so that a flood of cancelled requests holds no memory.
+    fn sweep(&mut self) {
+        let mut gone = Vec::new();
+        for queue in [&mut self.ready, &mut self.stalled] {
+            for (&key, queued) in queue.iter_mut() {
+                if !is_alive(&mut queued.job.stream) {
+                    gone.push(key);
+                }
+            }
+        }
+        for key in gone {
+            if let Some(queued) = self
+                .ready
+                .remove(&key)
+                .or_else(|| self.stalled.remove(&key))
+            {
+                self.finish(queued);
+            }
+        }
+    }
+}
+
+enum Sent {
+    Some,
+    Done,
+    NoCapacity,
+    Reading,
+}
+
+fn is_alive(stream: &mut SendStream<Bytes>) -> bool {
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    stream.poll_reset(&mut cx).is_pending()
+}
