@@ -7,12 +7,17 @@
 //! # Floors
 //!
 //! ```text
-//! cli       argv, environment -> options                          (root of everything)
-//! serve     opens listeners, TLS and the site; joins every task   plan   what would be sent, and why
-//! http2     one peer: promises, 103, turns, bytes                 http1  the same answers, HTTP/1.1
-//! answer    pure: request + what is held + one snapshot -> Answer
-//! site      immutable snapshot of a directory: assets, links, graph, plans
-//! tls       certificates: read, minted, reloaded
+//! cli          argv, environment -> options
+//! serve        root of serve: opens listeners, TLS and the site; joins every task
+//! plan         root of plan: what would be sent ahead, and why the rest would not
+//! certificate  root of certificate: the local authority, and how to trust it
+//! http2        one peer: promises, 103, turns, bytes
+//! http1        the same answers over HTTP/1.1
+//! door         what both doors share: the service, bodies
+//! answer       pure: request + what the peer holds + one snapshot -> Answer
+//! site         immutable snapshot of a directory: assets, links, graph, plans
+//! tls          certificates: read, minted, reloaded
+//! access_log   a line per answer
 //! ```
 //!
 //! Imports go down only; `tests/it/tidy.rs` checks that, and which floor may name the outside.
@@ -34,5 +39,14 @@
 //!   (the page, its validator and what it promises come from one snapshot, so they match)
 //! ```
 
+pub mod access_log;
+pub mod answer;
+pub mod certificate;
+pub mod cli;
+pub mod door;
+pub mod http1;
+pub mod http2;
+pub mod plan;
+pub mod serve;
 pub mod site;
 pub mod tls;

@@ -1,0 +1,207 @@
+//! The root of `forerun serve`: opens everything, joins every task.
+//!
+//! Read on in [`listen`] (addresses and ports) and [`runtime`] (one thread a core).
+
+mod greeting;
+mod listen;
+mod runtime;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+pub use listen::{Exposure, Port};
+
+use crate::access_log::{AccessLog, Entry, LINES_WAITING_MAX};
+use crate::answer;
+use crate::door::Service;
+use crate::site::{SiteOptions, SiteRoot};
+use crate::tls::{Refresh, Source, Tls};
+
+/// How long open answers may take once the server is told to stop.
+pub const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How often certificate files are looked at.
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
+
+/// What `forerun serve` was told.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// What is served.
+    pub site: SiteOptions,
+    /// Where the certificate comes from.
+    pub certificate: Certificate,
+    /// Who may connect.
+    pub exposure: Exposure,
+    /// The port.
+    pub port: Port,
+    /// How answers are made.
+    pub answer: answer::Options,
+    /// Whether to print a line per answer.
+    pub log: bool,
+}
+
+/// Where the certificate comes from.
+#[derive(Debug, Clone)]
+pub enum Certificate {
+    /// PEM files.
+    Files {
+        /// The chain, leaf first.
+        certificate: PathBuf,
+        /// The leaf's key.
+        key: PathBuf,
+    },
+    /// A leaf minted by the local authority in this directory.
+    Local {
+        /// Where the authority lives.
+        directory: PathBuf,
+        /// The name of this machine, if it has one.
+        host_name: Option<String>,
+    },
+}
+
+/// Serves until a signal says to stop.
+///
+/// # Errors
+/// Whatever keeps the server from starting, with its fix.
+pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
+    let started = Instant::now();
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    runtime.block_on(serve(options, started))
+}
+
+async fn serve(options: &ServeOptions, started: Instant) -> anyhow::Result<()> {
+    let bound = listen::bind(&options.exposure, options.port)?;
+    let tls = Tls::open(
+        source(&options.certificate, &options.exposure),
+        SystemTime::now(),
+    )?;
+    let site = SiteRoot::open(options.site.clone())?;
+    let (log, writer) = access_log(options.log)?;
+    let service = Arc::new(Service {
+        site: Arc::new(site),
+        tls: Arc::new(tls),
+        options: options.answer,
+        log,
+        now: SystemTime::now,
+    });
+    let runtimes = runtime::Runtimes::start(&service)?;
+    greeting::print(options, &bound, &service.tls, started)?;
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut refresh = tokio::time::interval(REFRESH_EVERY);
+    refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            accepted = bound.accept() => runtimes.hand_over(accepted).await,
+            _ = refresh.tick() => refresh_certificate(&service).await,
+            _ = hang_up.recv() => refresh_certificate(&service).await,
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
+    }
+    drop(bound);
+    tokio::select! {
+        () = runtimes.drain(DRAIN_MAX) => {}
+        _ = interrupt.recv() => return Ok(()),
+        _ = terminate.recv() => return Ok(()),
+    }
+    // The writer ends with the last sender of lines.
+    drop(service);
+    if let Some(writer) = writer {
+        let _ = writer.join();
+    }
+    Ok(())
+}
+
+fn source(certificate: &Certificate, exposure: &Exposure) -> Source {
+    match certificate {
+        Certificate::Files { certificate, key } => Source::Files {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        },
+        Certificate::Local {
+            directory,
+            host_name,
+        } => Source::Local {
+            directory: directory.clone(),
+            names: host_name
+                .iter()
+                .cloned()
+                .chain(
+                    exposure
+                        .reachable()
+                        .into_iter()
+                        .map(|address| address.to_string()),
+                )
+                .collect(),
+        },
+    }
+}
+
+async fn refresh_certificate(service: &Arc<Service>) {
+    let tls = Arc::clone(&service.tls);
+    match tokio::task::spawn_blocking(move || tls.refresh(SystemTime::now())).await {
+        Ok(Refresh::Unchanged) => {}
+        Ok(Refresh::Reloaded) => tracing::info!("a new certificate is in force"),
+        Ok(Refresh::Kept(error)) => {
+            tracing::warn!("{error:#}; the last good certificate stays in force");
+        }
+        Err(error) => tracing::error!(%error, "the certificate could not be looked at"),
+    }
+}
+
+/// A connection is a file descriptor, so the limit on those is the limit on connections.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    ) {
+        tracing::debug!(%error, "the limit on open files stays as it is");
+    }
+}
+
+/// Starts the thread that writes log lines.
+fn access_log(on: bool) -> anyhow::Result<(AccessLog, Option<JoinHandle<()>>)> {
+    if !on {
+        return Ok((AccessLog::Off, None));
+    }
+    let (lines, waiting) = sync_channel(LINES_WAITING_MAX);
+    let writer = std::thread::Builder::new()
+        .name("forerun-log".into())
+        .spawn(move || write_lines(&waiting))
+        .context("cannot start the log")?;
+    Ok((AccessLog::On(lines), Some(writer)))
+}
+
+fn write_lines(waiting: &Receiver<Entry>) {
+    let mut out = std::io::BufWriter::new(std::io::stdout());
+    while let Ok(first) = waiting.recv() {
+        // What has gathered meanwhile is written at once.
+        let written = std::iter::once(first)
+            .chain(waiting.try_iter())
+            .try_for_each(|entry| writeln!(out, "{entry}"))
+            .and_then(|()| out.flush());
+        // Nobody reads the log any more: serving goes on.
+        if written.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What a person reads when the server is up.
+
+use std::io::{self, IsTerminal as _};
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use super::listen::{Bound, Exposure};
+use super::{Certificate, ServeOptions};
+use crate::answer::Deliver;
+use crate::site::plan::Push;
+use crate::tls::Tls;
+
+/// Prints the start-up lines.
+///
+/// # Errors
+/// Standard output fails in another way than by being closed.
+pub(super) fn print(
+    options: &ServeOptions,
+    bound: &Bound,
+    tls: &Tls,
+    started: Instant,
+) -> io::Result<()> {
+    let style = Style {
+        on: io::stdout().is_terminal(),
+    };
+    let mut out = io::stdout().lock();
+    match write(&mut out, &style, options, bound, tls, started) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+fn write(
+    out: &mut impl io::Write,
+    style: &Style,
+    options: &ServeOptions,
+    bound: &Bound,
+    tls: &Tls,
+    started: Instant,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "{} serves {} (ready in {} ms)",
+        style.bold("forerun"),
+        options.site.root.display(),
+        started.elapsed().as_millis()
+    )?;
+    writeln!(
+        out,
+        "  {}",
+        style.link(&format!("https://{}:{}/", host(options), bound.port))
+    )?;
+    for address in options.exposure.reachable() {
+        let address = std::net::SocketAddr::new(address, bound.port);
+        writeln!(out, "  {}", style.link(&format!("https://{address}/")))?;
+    }
+    if let Some(taken) = bound.taken {
+        let said = format!("port {taken} is taken, so this is {}", bound.port);
+        writeln!(out, "  {}", style.warn(&said))?;
+    }
+    writeln!(out, "  {} {}", style.dim("trust "), trust(options, tls))?;
+    writeln!(out, "  {} {}", style.dim("ahead "), ahead(options))?;
+    writeln!(
+        out,
+        "  {} {}",
+        style.dim("access"),
+        access(&options.exposure)
+    )?;
+    for warning in tls.warnings(SystemTime::now()) {
+        writeln!(out, "  {}", style.warn(&warning))?;
+    }
+    out.flush()
+}
+
+fn host(options: &ServeOptions) -> String {
+    match options.exposure {
+        Exposure::Address(address) if !address.is_unspecified() && !address.is_loopback() => {
+            match address {
+                std::net::IpAddr::V4(address) => address.to_string(),
+                std::net::IpAddr::V6(address) => format!("[{address}]"),
+            }
+        }
+        _ => "localhost".to_owned(),
+    }
+}
+
+fn trust(options: &ServeOptions, tls: &Tls) -> String {
+    match (&options.certificate, tls.authority()) {
+        (Certificate::Local { .. }, Some(authority)) => format!(
+            "signed by {}; `forerun certificate` says how to trust it",
+            authority.display()
+        ),
+        (Certificate::Files { certificate, .. }, _) => format!("{}", certificate.display()),
+        (Certificate::Local { directory, .. }, None) => format!("{}", directory.display()),
+    }
+}
+
+fn ahead(options: &ServeOptions) -> &'static str {
+    match (options.answer.deliver, options.site.push) {
+        (Deliver::None, _) | (_, Push::None) => "nothing is sent ahead",
+        (Deliver::Auto, Push::Critical) => {
+            "what a page needs first is pushed to clients that take pushes; browsers get hints"
+        }
+        (Deliver::Auto, Push::All) => {
+            "all that a page needs is pushed to clients that take pushes; browsers get hints"
+        }
+        (Deliver::Push, _) => "pushed to clients that take pushes; nothing to others",
+        (Deliver::Hints, _) => "hinted in a 103 and the 200; nothing is pushed",
+        (Deliver::Link, _) => "named in Link; nothing is pushed",
+    }
+}
+
+fn access(exposure: &Exposure) -> String {
+    match exposure {
+        Exposure::Loopback => "this machine only; --host lets others in".to_owned(),
+        Exposure::Everywhere => "everyone who reaches this machine".to_owned(),
+        Exposure::Address(address) => format!("everyone who reaches {address}"),
+    }
+}
+
+/// Colour where somebody looks, plain text where something reads.
+struct Style {
+    on: bool,
+}
+
+impl Style {
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.on {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn bold(&self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    fn link(&self, text: &str) -> String {
+        self.paint("36;4", text)
+    }
+
+    fn warn(&self, text: &str) -> String {
+        self.paint("33", text)
+    }
+}

@@ -1,0 +1,174 @@
+//! Addresses and ports: one exclusively bound listener for each address.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use anyhow::{Context as _, bail};
+use futures_util::future::select_all;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Ports tried after the one asked for, before giving up.
+const PORTS_TRIED: u16 = 100;
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Who may connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exposure {
+    /// This machine.
+    Loopback,
+    /// Whoever reaches any of its addresses.
+    Everywhere,
+    /// Whoever reaches this address.
+    Address(IpAddr),
+}
+
+impl Exposure {
+    /// Returns the addresses that are listened on; IPv6 ones only if the machine has it.
+    fn listened(&self) -> Vec<IpAddr> {
+        match *self {
+            Self::Loopback => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            Self::Everywhere => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+            Self::Address(address) => vec![address],
+        }
+    }
+
+    /// Returns the addresses by which other machines reach this one.
+    pub fn reachable(&self) -> Vec<IpAddr> {
+        match *self {
+            Self::Loopback => Vec::new(),
+            Self::Address(address) if !address.is_unspecified() => vec![address],
+            Self::Everywhere | Self::Address(_) => if_addrs::get_if_addrs()
+                .unwrap_or_default()
+                .into_iter()
+                .map(|interface| interface.ip())
+                .filter(|address| !address.is_loopback() && !is_link_local(*address))
+                .collect(),
+        }
+    }
+}
+
+/// An address that means nothing without the name of an interface.
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// The port that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// This one, or the next that is free.
+    From(u16),
+    /// This one.
+    Only(u16),
+}
+
+/// Listeners on one port.
+#[derive(Debug)]
+pub(super) struct Bound {
+    listeners: Vec<TcpListener>,
+    /// The port they share.
+    pub(super) port: u16,
+    /// The port that was asked for, if it was taken.
+    pub(super) taken: Option<u16>,
+}
+
+impl Bound {
+    /// Accepts the next connection on any address.
+    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let accepts = self
+            .listeners
+            .iter()
+            .map(|listener| Box::pin(listener.accept()));
+        select_all(accepts).await.0
+    }
+}
+
+/// Binds every address on one port.
+///
+/// # Errors
+/// No port could be had; the message names it and what to do.
+pub(super) fn bind(exposure: &Exposure, port: Port) -> anyhow::Result<Bound> {
+    let addresses = exposure.listened();
+    let (first, tried) = match port {
+        Port::From(port) => (port, PORTS_TRIED),
+        Port::Only(port) => (port, 0),
+    };
+    for port in (first..=u16::MAX).take(usize::from(tried) + 1) {
+        match bind_all(&addresses, port) {
+            Ok(listeners) => {
+                let port = listeners[0].local_addr()?.port();
+                let taken = (first != 0 && port != first).then_some(first);
+                return Ok(Bound {
+                    listeners,
+                    port,
+                    taken,
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                bail!("port {port} is privileged; choose one from 1024 on with --port");
+            }
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("cannot listen on port {port} of {addresses:?}"));
+            }
+        }
+    }
+    match port {
+        Port::Only(port) => bail!(
+            "port {port} is taken; stop what listens there, name another with --port, or leave out \
+             --strict-port"
+        ),
+        Port::From(port) => bail!(
+            "ports {port} to {} are taken; name another with --port",
+            port.saturating_add(tried)
+        ),
+    }
+}
+
+/// Binds every address, or none. Port 0 becomes the port that the first address was given.
+fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    for &address in addresses {
+        let port = match listeners.first() {
+            Some(first) => first.local_addr()?.port(),
+            None => port,
+        };
+        match listen(SocketAddr::new(address, port)) {
+            Ok(listener) => listeners.push(listener),
+            // A machine without IPv6 is served over IPv4 alone.
+            Err(error) if !listeners.is_empty() && is_absent(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(listeners)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // On Linux this passes over connections that are closing, never over a listener; elsewhere it
+    // may let two servers share a port unnoticed.
+    #[cfg(target_os = "linux")]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}

@@ -1,0 +1,202 @@
+//! One thread a core, each with a runtime of its own: a connection lives and dies on one of them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinSet, LocalSet};
+use tokio_rustls::TlsAcceptor;
+
+use crate::door::Service;
+use crate::{http1, http2};
+
+/// Connections at once; more wait to be accepted.
+pub const CONNECTIONS_MAX: usize = 20_000;
+/// Connections on their way to a runtime.
+const HAND_OVER_MAX: usize = 256;
+/// The TLS handshake.
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// After the system could give no connection: it is short of something that time gives back.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Bytes the kernel may hold unsent, so that what is urgent never waits behind what is not.
+const UNSENT_MAX: u32 = 16 * 1024;
+
+/// The runtimes.
+#[derive(Debug)]
+pub(super) struct Runtimes {
+    all: Vec<Runtime>,
+    drain: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Runtime {
+    connections: mpsc::Sender<(std::net::TcpStream, SocketAddr)>,
+    load: Arc<AtomicUsize>,
+    done: oneshot::Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Runtimes {
+    /// Starts one runtime for each core.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(super) fn start(service: &Arc<Service>) -> anyhow::Result<Self> {
+        let (drain, drained) = watch::channel(false);
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        let all = (0..count)
+            .map(|index| Runtime::start(index, Arc::clone(service), drained.clone()))
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self { all, drain })
+    }
+
+    /// Hands a connection to the least loaded runtime.
+    pub(super) async fn hand_over(&self, accepted: io::Result<(TcpStream, SocketAddr)>) {
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                return tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        };
+        let loads = || {
+            self.all
+                .iter()
+                .map(|runtime| runtime.load.load(Ordering::Relaxed))
+        };
+        while loads().sum::<usize>() >= CONNECTIONS_MAX {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+        let Some(least) = self
+            .all
+            .iter()
+            .min_by_key(|runtime| runtime.load.load(Ordering::Relaxed))
+        else {
+            return;
+        };
+        match stream.into_std() {
+            Ok(stream) => {
+                least.load.fetch_add(1, Ordering::Relaxed);
+                if least.connections.send((stream, peer)).await.is_err() {
+                    tracing::error!("a runtime has ended: its connection is dropped");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a connection was lost before it began"),
+        }
+    }
+
+    /// Lets every connection finish what it has begun, for at most `patience`.
+    pub(super) async fn drain(self, patience: Duration) {
+        let _ = self.drain.send(true);
+        let Self { all, drain: _drain } = self;
+        let all: Vec<_> = all
+            .into_iter()
+            .map(|Runtime { done, thread, .. }| (done, thread))
+            .collect();
+        let ended = async {
+            for (done, thread) in all {
+                // Ended either way: the sender is dropped with the runtime.
+                let _ = done.await;
+                let _ = thread.join();
+            }
+        };
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            tracing::warn!("connections were still open after {} s", patience.as_secs());
+        }
+    }
+}
+
+impl Runtime {
+    fn start(
+        index: usize,
+        service: Arc<Service>,
+        drained: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        let (connections, accepted) = mpsc::channel(HAND_OVER_MAX);
+        let (end, done) = oneshot::channel();
+        let load = Arc::new(AtomicUsize::new(0));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start a runtime")?;
+        let counted = Arc::clone(&load);
+        let thread = std::thread::Builder::new()
+            .name(format!("forerun-{index}"))
+            .spawn(move || {
+                let all = connect(accepted, service, drained, counted);
+                LocalSet::new().block_on(&runtime, all);
+                let _ = end.send(());
+            })
+            .context("cannot start a thread")?;
+        Ok(Self {
+            connections,
+            load,
+            done,
+            thread,
+        })
+    }
+}
+
+/// Serves connections until there are no more to come and all have ended.
+async fn connect(
+    mut accepted: mpsc::Receiver<(std::net::TcpStream, SocketAddr)>,
+    service: Arc<Service>,
+    drained: watch::Receiver<bool>,
+    load: Arc<AtomicUsize>,
+) {
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(ended) = open.join_next() => {
+                load.fetch_sub(1, Ordering::Relaxed);
+                if let Err(error) = ended {
+                    // A defect of ours, met by one peer: it must not take the others along.
+                    tracing::error!(%error, "a connection failed unexpectedly");
+                }
+            }
+            next = accepted.recv() => match next {
+                Some((stream, peer)) => {
+                    open.spawn_local(serve(stream, peer, Arc::clone(&service), drained.clone()));
+                }
+                None => break,
+            },
+        }
+    }
+    while open.join_next().await.is_some() {}
+}
+
+/// Serves one connection: TLS, then the door that ALPN chose.
+async fn serve(
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    service: Arc<Service>,
+    drain: watch::Receiver<bool>,
+) {
+    let accepting = async {
+        let stream = TcpStream::from_std(stream)?;
+        stream.set_nodelay(true)?;
+        if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_MAX) {
+            tracing::debug!(%error, "the kernel does not bound unsent bytes");
+        }
+        TlsAcceptor::from(service.tls.server_config())
+            .accept(stream)
+            .await
+    };
+    let stream = match tokio::time::timeout(HANDSHAKE_MAX, accepting).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%peer, %error, "no TLS connection"),
+        Err(_) => return tracing::debug!(%peer, "no TLS connection in time"),
+    };
+    match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => http2::connection::run(stream, peer.ip(), service, drain).await,
+        _ => http1::run(stream, peer.ip(), service, drain).await,
+    }
+}
