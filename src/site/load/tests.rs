@@ -10,8 +10,9 @@ use rustix::fs::{FileType, Mode};
 use tempfile::TempDir;
 use tokio::time::advance;
 
+use super::super::Slot;
 use super::super::freshness::CHECK_INTERVAL_MS;
-use super::loader::GraphOf;
+use super::loader::{GraphOf, IfMissing};
 use super::*;
 
 /// A directory that is served, with another beside it that is not.
@@ -336,6 +337,47 @@ fn a_bad_root_is_refused_with_the_fix() {
         "{}",
         message("")
     );
+}
+
+/// Two edits within one step of the file system's clock look like one from outside.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_was_just_edited_is_read_again() {
+    let directory = Directory::new(&[("a.txt", "new")]);
+    let root = directory.root();
+    for (recent, expected) in [(true, "new"), (false, "old")] {
+        let Found::File(identity) = root.loader.disk.stat(&path("/a.txt")).unwrap() else {
+            panic!("it is there");
+        };
+        let asset = Asset::read(path("/a.txt"), "old".into(), identity, recent);
+        let slot = Slot::new(Entry::File(Arc::new(asset)), root.loader.now_ms());
+        root.loader.install(&path("/a.txt"), Arc::new(slot));
+        assert_eq!(get(&root, "/a.txt").await, "old");
+        interval().await;
+        assert_eq!(get(&root, "/a.txt").await, expected);
+    }
+}
+
+#[test]
+fn a_file_is_read_once_at_a_time() {
+    let directory = Directory::new(&[]);
+    let root = directory.root();
+    for round in 0..20 {
+        directory.write(&round.to_string(), &"x".repeat(100_000));
+        let target = path(&format!("/{round}"));
+        let start = std::sync::Barrier::new(8);
+        let look = || {
+            start.wait();
+            root.loader.check(&target, IfMissing::Forget)
+        };
+        let slots: Vec<_> = std::thread::scope(|scope| {
+            let threads = [0; 8].map(|_| scope.spawn(look));
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert!(slots.iter().all(|slot| Arc::ptr_eq(slot, &slots[0])));
+    }
 }
 
 /// Root reads everything; then there is nothing to see here.
