@@ -2,20 +2,28 @@
 //!
 //! A pure function of a snapshot: what is linked but not yet in it is named in [`Graph::unknown`],
 //! and the caller loads that and asks again. Nothing here knows of pushing; [`super::plan`] does.
+//!
+//! Read on in `walk` (which finds everything), `purpose`, `media`, [`style`] and `order`.
 
+mod media;
+mod order;
+mod purpose;
 pub mod style;
+mod walk;
 
 use std::sync::Arc;
 
 use super::links::html::Crossorigin;
-use super::{Site, SiteUrl, UrlPath};
+use super::{Entry, Links, Site, SiteUrl, UrlPath};
 
 /// Everything a page needs.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
-    /// In the order a browser needs them.
+    /// In the order a browser needs them: by [`Need`], then in document order, each file after the one
+    /// that names it. Each URL once.
     pub subresources: Vec<Subresource>,
-    /// Paths that are linked and not in the snapshot.
+    /// Paths that are linked and not in the snapshot, sorted. Not those of files that nothing could be sent
+    /// ahead for, such as lazy images and frames.
     pub unknown: Vec<UrlPath>,
     /// Bytes of the document before the end of its head.
     pub head_length: usize,
@@ -149,7 +157,21 @@ pub enum Obstacle {
     NotRendered,
 }
 
-/// Returns what the page at `url` needs, as far as the snapshot knows.
-pub fn graph(_site: &Site, _url: &SiteUrl) -> Graph {
-    Graph::default()
+/// Returns what the page at `url` needs, as far as the snapshot knows. Empty if that is no page, or one
+/// that is streamed.
+pub fn graph(site: &Site, url: &SiteUrl) -> Graph {
+    match site.entry(url.path().as_str()) {
+        None => Graph {
+            unknown: vec![url.path().clone()],
+            ..Graph::default()
+        },
+        Some(Entry::File(asset)) => match asset.links() {
+            Links::Document(document) => walk::walk(site, url, document),
+            _ => Graph::default(),
+        },
+        Some(Entry::Directory | Entry::Missing) => Graph::default(),
+    }
 }
+
+#[cfg(test)]
+mod tests;
