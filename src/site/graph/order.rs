@@ -34,7 +34,7 @@ impl Found {
                 if is_sooner {
                     *self = new;
                 }
-                self.put(place);
+                self.put(&place);
             }
         }
     }
@@ -48,7 +48,7 @@ impl Found {
         }
     }
 
-    fn put(&mut self, place: Place) {
+    fn put(&mut self, place: &Place) {
         self.subresource.behind = place.behind;
         self.subresource.offset = place.offset;
         self.subresource.in_head = place.in_head;

@@ -2,11 +2,13 @@
 //!
 //! The same file can be reached on several ways. The best one counts: one without an obstacle before one
 //! with, then the more urgent. A file is walked again only when a strictly better way to it is found, so
-//! the walk ends on cycles too, and no file ever hides behind itself.
+//! the walk ends on cycles too, and no file ever hides behind itself. Read on in `styles`, which decides what
+//! of the style sheets is used.
+
+mod styles;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use url::Url;
@@ -14,10 +16,9 @@ use url::Url;
 use super::media::Media;
 use super::order::{Found, in_order};
 use super::purpose::purpose;
-use super::style::{self, Used};
 use super::{Destination, Graph, Need, Obstacle, Subresource, Target};
-use crate::site::links::css::{self, StyleSheet};
-use crate::site::links::html::{Crossorigin, Document, Link, LinkKind, Outline};
+use crate::site::links::css::StyleSheet;
+use crate::site::links::html::{Crossorigin, Document, Link, LinkKind};
 use crate::site::links::import_map::ImportMap;
 use crate::site::{Asset, Entry, Links, Site, SiteUrl, UrlPath};
 
@@ -26,12 +27,6 @@ const SUBRESOURCES_MAX: usize = 1_000;
 
 /// Most files that can hide behind one another.
 const DEPTH_MAX: u8 = 32;
-
-/// Most `style` attributes with a URL that are looked at.
-const STYLE_ATTRIBUTES_MAX: usize = 500;
-
-/// How many classes a `style` attribute outweighs.
-const STYLE_ATTRIBUTE_WEIGHT: usize = 20;
 
 /// Stands for the site's origin, which this floor does not know.
 const ORIGIN: &str = "https://site.invalid";
@@ -164,19 +159,10 @@ impl<'site> Walk<'site> {
     }
 
     fn link(&mut self, link: &'site Link) {
-        let base = self.base_of(link).clone();
+        let media = Media::of(if has_media(link) { &link.media } else { "" });
         let (destination, need, kind_obstacle) = purpose(link);
-        let has_media = matches!(
-            link.kind,
-            LinkKind::StyleSheet
-                | LinkKind::InlineStyle(_)
-                | LinkKind::Preload(_)
-                | LinkKind::ModulePreload
-                | LinkKind::Icon
-        );
-        let media = Media::of(if has_media { &link.media } else { "" });
         let depends_on_client = link.depends_on_client || media != Media::Always;
-        let obstacle = [
+        let obstacles = [
             kind_obstacle,
             link.lazy.then_some(Obstacle::Lazy),
             link.nopush.then_some(Obstacle::Nopush),
@@ -186,42 +172,34 @@ impl<'site> Walk<'site> {
             behind: None,
             offset: link.offset,
             in_head: link.in_head,
-            obstacle: obstacle.into_iter().flatten().min(),
+            obstacle: obstacles.into_iter().flatten().min(),
             need,
             depth: 0,
         };
+        let base = self.base_of(link).clone();
         match &link.kind {
             LinkKind::InlineStyle(sheet) => self.sheet(base, sheet, media, way),
             LinkKind::InlineModule(specifiers) => {
-                self.modules(specifiers, &base, crossorigin(link), way)
+                self.modules(specifiers, &base, crossorigin(link), way);
             }
             _ => {
-                let Some(url) = resolve(&base, &link.url) else {
-                    return;
-                };
-                let request = Request {
-                    crossorigin: match destination {
-                        Destination::Module => crossorigin(link),
-                        _ => link.crossorigin,
-                    },
-                    content_type: link.content_type.clone(),
-                    media: if has_media {
-                        link.media.clone()
-                    } else {
-                        String::new()
-                    },
-                    image_candidates: link.image_candidates.clone(),
-                    obstacle: None,
-                };
-                let Some(way) = self.visit(&url, destination, request, way) else {
-                    return;
-                };
-                match link.kind {
-                    LinkKind::StyleSheet => self.style_sheet(url, media, way),
-                    LinkKind::Module { .. } => self.module(&url, crossorigin(link), way),
-                    _ => {}
+                if let Some(url) = resolve(&base, &link.url)
+                    && let Some(way) =
+                        self.visit(&url, destination, request(link, destination), way)
+                {
+                    self.walk_on(link, url, media, way);
                 }
             }
+        }
+    }
+
+    /// Goes on through the file that a link names, if that names others.
+    fn walk_on(&mut self, link: &Link, url: Url, media: Media, way: Way) {
+        match link.kind {
+            LinkKind::StyleSheet => self.style_sheet(url, media, way),
+            LinkKind::Module { .. } => self.module(&url, crossorigin(link), way),
+            // Clients do not look into what they preload.
+            _ => {}
         }
     }
 
@@ -290,13 +268,12 @@ impl<'site> Walk<'site> {
             return Some(Obstacle::CrossOrigin);
         };
         match self.site.entry(url.path().as_str()) {
-            Some(Entry::File(_)) => {}
             Some(Entry::Directory | Entry::Missing) => return Some(Obstacle::Missing),
             None if is_worth_loading(destination, obstacle, depth) => {
                 self.unknown.insert(url.path().clone());
                 self.lacks_sheets |= destination == Destination::Style;
             }
-            None => {}
+            Some(Entry::File(_)) | None => {}
         }
         obstacle
     }
@@ -399,129 +376,35 @@ impl<'site> Walk<'site> {
             }
         }
     }
-
-    /// Matches all style sheets against the outline, and visits what their faces and rules name.
-    fn styles(&mut self, outline: &Outline) {
-        let outline = self.style_attributes(outline);
-        let sheets = std::mem::take(&mut self.sheets);
-        let on_screen: Vec<&Sheet<'_>> = sheets
-            .iter()
-            .filter(|sheet| sheet.media != Media::Never)
-            .collect();
-        let contents: Vec<&StyleSheet> = on_screen.iter().map(|sheet| &*sheet.content).collect();
-        let used = style::used(&contents, &outline);
-        // What is used comes first, so that the limit cuts off the rest.
-        for (sheet, used) in on_screen.iter().zip(&used) {
-            self.sheet_urls(sheet, used, Use::Used);
-        }
-        let nothing = Used::default();
-        let unused = on_screen
-            .iter()
-            .enumerate()
-            .map(|(at, sheet)| (*sheet, used.get(at).unwrap_or(&nothing)));
-        let off_screen = sheets.iter().filter(|sheet| sheet.media == Media::Never);
-        for (sheet, used) in unused.chain(off_screen.map(|sheet| (sheet, &nothing))) {
-            self.sheet_urls(sheet, used, Use::Unused);
-        }
-    }
-
-    fn sheet_urls(&mut self, sheet: &Sheet<'_>, used: &Used, wanted: Use) {
-        let obstacle = |depends_on_client: bool| match wanted {
-            _ if depends_on_client => Some(Obstacle::DependsOnClient),
-            Use::Used => None,
-            Use::Unused => Some(Obstacle::Unused),
-        };
-        for (at, face) in sheet.content.faces.iter().enumerate() {
-            if used.faces.contains(&at) == (wanted == Use::Used)
-                && let Some(url) = &face.url
-            {
-                let request = Request {
-                    // CSS Fonts 4, section 4.8.2: fonts are always fetched with CORS.
-                    crossorigin: Some(Crossorigin::Anonymous),
-                    obstacle: obstacle(face.condition.is_some()),
-                    ..Request::default()
-                };
-                self.sheet_url(sheet, url, Destination::Font, Need::Font, request);
-            }
-        }
-        for (rule_at, rule) in sheet.content.rules.iter().enumerate() {
-            for (at, url) in rule.urls.iter().enumerate() {
-                if used.urls.contains(&(rule_at, at)) == (wanted == Use::Used) {
-                    let depends_on_client = url.depends_on_client || rule.condition.is_some();
-                    let request = Request {
-                        obstacle: obstacle(depends_on_client),
-                        ..Request::default()
-                    };
-                    self.sheet_url(sheet, &url.url, Destination::Image, Need::Image, request);
-                }
-            }
-        }
-    }
-
-    fn sheet_url(
-        &mut self,
-        sheet: &Sheet<'_>,
-        url: &str,
-        destination: Destination,
-        need: Need,
-        request: Request,
-    ) {
-        let Some(url) = resolve(&sheet.base, url) else {
-            return;
-        };
-        let way = Way {
-            need: need.max(sheet.way.need),
-            ..sheet.way
-        };
-        self.visit(&url, destination, request, way);
-    }
-
-    /// Makes a style sheet of the `style` attributes that name URLs, so that the cascade decides over
-    /// them too. Each becomes a rule for a class that only its element has.
-    fn style_attributes<'outline>(&mut self, outline: &'outline Outline) -> Cow<'outline, Outline> {
-        let mut outline = Cow::Borrowed(outline);
-        let mut rules = String::new();
-        let mut count = 0;
-        for at in 0..outline.elements.len() {
-            let style = &outline.elements[at].style;
-            let has_url = style.contains("url(") || style.contains("URL(");
-            // A brace could end the rule.
-            if !has_url || style.contains(['{', '}']) || count == STYLE_ATTRIBUTES_MAX {
-                continue;
-            }
-            count += 1;
-            let class = format!("style-attribute-{at}");
-            // Repeated for its weight: in the cascade the attribute stands above every selector.
-            let selector = format!(".{class}").repeat(STYLE_ATTRIBUTE_WEIGHT);
-            let _ = writeln!(rules, "{selector}{{{style}}}");
-            let element = &mut outline.to_mut().elements[at];
-            element.classes.push(class);
-            element.style.clear();
-        }
-        if count > 0 {
-            self.sheets.push(Sheet {
-                base: self.base.clone(),
-                content: Cow::Owned(css::parse(&rules)),
-                media: Media::Always,
-                way: Way {
-                    behind: None,
-                    offset: self.head_length,
-                    in_head: false,
-                    obstacle: None,
-                    need: Need::RenderBlocking,
-                    depth: 0,
-                },
-            });
-        }
-        outline
-    }
 }
 
-/// Whether what is visited is used by the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
-    Used,
-    Unused,
+/// Whether `media` means anything on a link.
+fn has_media(link: &Link) -> bool {
+    matches!(
+        link.kind,
+        LinkKind::StyleSheet
+            | LinkKind::InlineStyle(_)
+            | LinkKind::Preload(_)
+            | LinkKind::ModulePreload
+            | LinkKind::Icon
+    )
+}
+
+fn request(link: &Link, destination: Destination) -> Request {
+    Request {
+        crossorigin: match destination {
+            Destination::Module => crossorigin(link),
+            _ => link.crossorigin,
+        },
+        content_type: link.content_type.clone(),
+        media: if has_media(link) {
+            link.media.clone()
+        } else {
+            String::new()
+        },
+        image_candidates: link.image_candidates.clone(),
+        obstacle: None,
+    }
 }
 
 /// Modules are always fetched with CORS (HTML, section 8.1.4.2).

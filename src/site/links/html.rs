@@ -4,8 +4,11 @@
 //! Knows nothing of which files exist, nor of what is worth sending; `graph` does. Read on in `reader`
 //! (elements to links), `tree` (which element is inside which) and `references`.
 
+mod attributes;
 mod reader;
 mod references;
+mod tags;
+mod text;
 mod tree;
 
 use std::cell::RefCell;
@@ -15,7 +18,7 @@ use lol_html::{HtmlRewriter, MemorySettings, Settings, doc_comments, doc_text, d
 use self::reader::Reader;
 use super::css::StyleSheet;
 
-/// Most memory that lol_html may take for one document, in bytes: for the stack of open elements, and for
+/// Most memory that `lol_html` may take for one document, in bytes: for the stack of open elements, and for
 /// a tag or comment that the end of the document cuts off.
 const PARSER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -40,6 +43,10 @@ pub struct Document {
 
 /// One link of a document.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an attribute of the element, read by name"
+)]
 pub struct Link {
     /// URL as written, with character references decoded; empty for inline content.
     pub url: String,
@@ -142,7 +149,7 @@ pub struct Element {
     pub unrendered: bool,
 }
 
-/// Reads a document. Never fails: what lol_html cannot read yields what was found before it. A document
+/// Reads a document. Never fails: what `lol_html` cannot read yields what was found before it. A document
 /// in UTF-16 is empty.
 pub fn parse(text: &[u8]) -> Document {
     // lol_html knows ASCII-compatible encodings only.

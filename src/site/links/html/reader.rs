@@ -4,8 +4,10 @@ use std::ops::Range;
 
 use lol_html::html_content::{Element as Tag, TextChunk, TextType};
 
+use super::attributes::{Attributes, ScriptType};
 use super::references::{self, Place};
-use super::tree::{StartTag, Text, Tree};
+use super::text::Text;
+use super::tree::{StartTag, Tree};
 use super::{Crossorigin, Document, Element, Link, LinkKind};
 use crate::site::links::{css, module};
 
@@ -43,9 +45,6 @@ enum InlineKind {
     ImportMap,
 }
 
-/// The attributes of an element, decoded.
-struct Attributes(Vec<(String, String)>);
-
 impl<'text> Reader<'text> {
     pub(super) fn new(text: &'text [u8]) -> Self {
         Self {
@@ -74,7 +73,7 @@ impl<'text> Reader<'text> {
         self.document
     }
 
-    /// Notes that a token was seen. lol_html tells of an end tag only where its own stack, which knows no
+    /// Notes that a token was seen. `lol_html` tells of an end tag only where its own stack, which knows no
     /// implied ends, has a partner for it; but nothing else can stand between the tokens it tells of.
     pub(super) fn skip(&mut self, token: Range<usize>) {
         let text = self.text;
@@ -126,7 +125,8 @@ impl<'text> Reader<'text> {
         }
         let attributes = Attributes::read(tag);
         self.tree.make_room(&name, foreign, range.start);
-        if !self.tree.is_inert() && !(self.tree.is_inside("select") && name != "script") {
+        let is_ignored = self.tree.is_inside("select") && name != "script";
+        if !self.tree.is_inert() && !is_ignored {
             self.read_links(&name, &attributes, range.start);
         }
         self.tree.insert(StartTag {
@@ -432,58 +432,6 @@ impl<'text> Reader<'text> {
     }
 }
 
-#[derive(Clone, Copy)]
-enum ScriptType {
-    Classic,
-    Module,
-    ImportMap,
-}
-
-impl ScriptType {
-    /// "Prepare the script element" (HTML, section 4.12.1.1), steps 8 to 12; `None` for a data block.
-    fn of(attributes: &Attributes) -> Option<Self> {
-        let written = match (attributes.get("type"), attributes.get("language")) {
-            (Some(""), _) | (None, None | Some("")) => return Some(Self::Classic),
-            (Some(written), _) => written.trim_ascii().to_ascii_lowercase(),
-            (None, Some(language)) => format!("text/{}", language.to_ascii_lowercase()),
-        };
-        match written.as_str() {
-            "module" => Some(Self::Module),
-            "importmap" => Some(Self::ImportMap),
-            written => is_javascript(written).then_some(Self::Classic),
-        }
-    }
-}
-
-/// JavaScript MIME types (MIME Sniffing, section 4.6).
-fn is_javascript(essence: &str) -> bool {
-    let Some((kind, subtype)) = essence.split_once('/') else {
-        return false;
-    };
-    match kind {
-        "application" => matches!(
-            subtype,
-            "ecmascript" | "javascript" | "x-ecmascript" | "x-javascript"
-        ),
-        "text" => matches!(
-            subtype,
-            "ecmascript"
-                | "javascript"
-                | "jscript"
-                | "livescript"
-                | "x-ecmascript"
-                | "x-javascript"
-                | "javascript1.0"
-                | "javascript1.1"
-                | "javascript1.2"
-                | "javascript1.3"
-                | "javascript1.4"
-                | "javascript1.5"
-        ),
-        _ => false,
-    }
-}
-
 /// Returns the first URL of a `srcset`.
 fn first_candidate(candidates: &str) -> &str {
     candidates
@@ -521,67 +469,5 @@ fn outline_element(tag: String, attributes: &Attributes) -> Element {
         },
         unrendered,
         tag,
-    }
-}
-
-impl Attributes {
-    fn read(tag: &Tag<'_, '_>) -> Self {
-        let decoded = tag.attributes().iter().map(|attribute| {
-            let value = attribute.value();
-            let value = references::decode(&value, Place::Attribute).into_owned();
-            (attribute.name(), value)
-        });
-        Self(decoded.collect())
-    }
-
-    /// Returns the value of an attribute; of two with one name the first counts.
-    fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str())
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
-    }
-
-    fn is(&self, name: &str, value: &str) -> bool {
-        self.get(name)
-            .is_some_and(|found| found.eq_ignore_ascii_case(value))
-    }
-
-    /// Returns an attribute without surrounding white space, if anything is left.
-    fn url(&self, name: &str) -> Option<&str> {
-        self.get(name)
-            .map(str::trim_ascii)
-            .filter(|url| !url.is_empty())
-    }
-
-    /// Whether `type` is absent, empty or CSS.
-    fn is_css(&self) -> bool {
-        let written = self.get("type").unwrap_or_default();
-        let essence = written.split(';').next().unwrap_or_default().trim_ascii();
-        essence.is_empty() || essence.eq_ignore_ascii_case("text/css")
-    }
-
-    /// The text that an `input` shows.
-    fn shown_text(&self) -> &str {
-        let kind = self.get("type").unwrap_or_default().to_ascii_lowercase();
-        let is_text = matches!(
-            kind.as_str(),
-            "" | "text"
-                | "search"
-                | "email"
-                | "url"
-                | "tel"
-                | "number"
-                | "submit"
-                | "button"
-                | "reset"
-        );
-        match self.get("value").filter(|value| !value.is_empty()) {
-            _ if !is_text => "",
-            Some(value) => value,
-            None => self.get("placeholder").unwrap_or_default(),
-        }
     }
 }

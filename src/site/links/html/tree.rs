@@ -4,6 +4,11 @@
 //! and scopes, without foster parenting and without reopening of formatting elements. Knows nothing of
 //! links.
 
+use super::tags::{
+    closes_paragraph, is_formatting, is_head_element, is_heading, is_integration_point,
+    is_never_rendered, is_scope, is_special, is_table_scope, is_void,
+};
+use super::text::Text;
 use super::{Element, Outline};
 
 /// Most elements kept in an outline.
@@ -60,7 +65,7 @@ enum Mode {
 /// What is known of a start tag.
 pub(super) struct StartTag {
     pub(super) element: Element,
-    /// In SVG or MathML.
+    /// In SVG or `MathML`.
     pub(super) foreign: bool,
     pub(super) self_closing: bool,
     /// `open` of `details` and `dialog`.
@@ -68,7 +73,7 @@ pub(super) struct StartTag {
 }
 
 impl Tree {
-    /// Whether an element belongs to SVG or MathML. lol_html says where its content belongs, which
+    /// Whether an element belongs to SVG or `MathML`. `lol_html` says where its content belongs, which
     /// differs for `foreignObject` and the like.
     pub(super) fn is_foreign(&self, tag: &str, content_is_foreign: bool) -> bool {
         let is_inside = |open: &Open| open.foreign && !is_integration_point(&open.tag);
@@ -296,7 +301,7 @@ impl Tree {
         self.body = self.open_plain("body");
     }
 
-    /// HTML elements that break out of SVG and MathML close them; lol_html has decided which do.
+    /// HTML elements that break out of SVG and `MathML` close them; `lol_html` has decided which do.
     fn leave_foreign(&mut self) {
         while let Some(open) = self.open.last() {
             if !open.foreign || is_integration_point(&open.tag) {
@@ -392,43 +397,6 @@ impl Tree {
     }
 }
 
-/// The distinct characters of an element's text.
-#[derive(Debug, Default)]
-pub(super) struct Text {
-    /// One bit per ASCII character.
-    ascii: u128,
-    others: Vec<char>,
-    compacted_length: usize,
-}
-
-/// Characters collected before the same ones are merged.
-const TEXT_COMPACT_MIN: usize = 1_024;
-
-impl Text {
-    pub(super) fn add(&mut self, text: &str) {
-        for character in text.chars() {
-            if character.is_ascii() {
-                self.ascii |= 1 << (character as u32);
-            } else if !character.is_whitespace() {
-                self.others.push(character);
-            }
-        }
-        if self.others.len() > TEXT_COMPACT_MIN.max(2 * self.compacted_length) {
-            self.others.sort_unstable();
-            self.others.dedup();
-            self.compacted_length = self.others.len();
-        }
-    }
-
-    pub(super) fn finish(mut self) -> Vec<char> {
-        let visible = (b'!'..=b'~').filter(|byte| self.ascii & (1 << byte) != 0);
-        self.others.extend(visible.map(char::from));
-        self.others.sort_unstable();
-        self.others.dedup();
-        self.others
-    }
-}
-
 fn hides(tag: &str, has_open: bool) -> Hides {
     match tag {
         "details" if !has_open => Hides::AllButSummary,
@@ -438,179 +406,4 @@ fn hides(tag: &str, has_open: bool) -> Hides {
         }
         _ => Hides::Nothing,
     }
-}
-
-fn is_never_rendered(tag: &str) -> bool {
-    matches!(
-        tag,
-        "head"
-            | "base"
-            | "link"
-            | "meta"
-            | "title"
-            | "script"
-            | "style"
-            | "template"
-            | "noscript"
-            | "noembed"
-            | "noframes"
-            | "param"
-            | "area"
-            | "datalist"
-            | "rp"
-            | "source"
-            | "track"
-    )
-}
-
-/// Elements that may stand in a head.
-fn is_head_element(tag: &str) -> bool {
-    matches!(
-        tag,
-        "base"
-            | "basefont"
-            | "bgsound"
-            | "link"
-            | "meta"
-            | "title"
-            | "script"
-            | "style"
-            | "template"
-            | "noscript"
-            | "noframes"
-    )
-}
-
-fn is_void(tag: &str) -> bool {
-    matches!(
-        tag,
-        "area"
-            | "base"
-            | "basefont"
-            | "bgsound"
-            | "br"
-            | "col"
-            | "embed"
-            | "frame"
-            | "hr"
-            | "img"
-            | "image"
-            | "input"
-            | "keygen"
-            | "link"
-            | "meta"
-            | "param"
-            | "source"
-            | "track"
-            | "wbr"
-    )
-}
-
-fn is_heading(tag: &str) -> bool {
-    matches!(tag, "h1" | "h2" | "h3" | "h4" | "h5" | "h6")
-}
-
-fn is_integration_point(tag: &str) -> bool {
-    matches!(
-        tag,
-        "foreignobject" | "desc" | "title" | "mi" | "mo" | "mn" | "ms" | "mtext" | "annotation-xml"
-    )
-}
-
-/// What an element is looked for inside of (HTML, section 13.2.4.2).
-fn is_scope(tag: &str) -> bool {
-    matches!(
-        tag,
-        "applet" | "caption" | "html" | "table" | "td" | "th" | "marquee" | "object" | "template"
-    ) || is_integration_point(tag)
-}
-
-fn is_table_scope(tag: &str) -> bool {
-    matches!(tag, "html" | "table" | "template")
-}
-
-fn is_formatting(tag: &str) -> bool {
-    matches!(
-        tag,
-        "a" | "b"
-            | "big"
-            | "code"
-            | "em"
-            | "font"
-            | "i"
-            | "nobr"
-            | "s"
-            | "small"
-            | "strike"
-            | "strong"
-            | "tt"
-            | "u"
-    )
-}
-
-fn closes_paragraph(tag: &str) -> bool {
-    is_heading(tag)
-        || matches!(
-            tag,
-            "address"
-                | "article"
-                | "aside"
-                | "blockquote"
-                | "center"
-                | "details"
-                | "dialog"
-                | "dir"
-                | "div"
-                | "dl"
-                | "dd"
-                | "dt"
-                | "fieldset"
-                | "figcaption"
-                | "figure"
-                | "footer"
-                | "form"
-                | "header"
-                | "hgroup"
-                | "hr"
-                | "li"
-                | "listing"
-                | "main"
-                | "menu"
-                | "nav"
-                | "ol"
-                | "p"
-                | "plaintext"
-                | "pre"
-                | "search"
-                | "section"
-                | "summary"
-                | "table"
-                | "ul"
-                | "xmp"
-        )
-}
-
-/// The "special" category of HTML, section 13.2.4.2.
-fn is_special(tag: &str) -> bool {
-    is_void(tag)
-        || is_scope(tag)
-        || is_head_element(tag)
-        || (closes_paragraph(tag) && tag != "dialog")
-        || matches!(
-            tag,
-            "body"
-                | "button"
-                | "colgroup"
-                | "frameset"
-                | "head"
-                | "iframe"
-                | "noembed"
-                | "p"
-                | "select"
-                | "tbody"
-                | "textarea"
-                | "tfoot"
-                | "thead"
-                | "tr"
-        )
 }
