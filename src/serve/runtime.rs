@@ -18,11 +18,11 @@ use crate::door::Service;
 use crate::{http1, http2};
 
 /// Connections at once; more wait to be accepted.
-pub const CONNECTIONS_MAX: usize = 20_000;
+const CONNECTIONS_MAX: usize = 20_000;
 /// Connections on their way to a runtime.
 const HAND_OVER_MAX: usize = 256;
 /// The TLS handshake.
-pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// After the system could give no connection: it is short of something that time gives back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes the kernel may hold unsent, so that what is urgent never waits behind what is not.

@@ -227,9 +227,9 @@ fn missing_files_are_asked_for_once() {
         "RenderBlocking /a.js Script\nImage /sub/ Image\nImage /b.png Image !Lazy\n? /a.js\n? /sub/\n"
     );
     let told = asked
-        .with_missing(UrlPath::parse("/a.js").unwrap())
-        .with_missing(UrlPath::parse("/sub/").unwrap())
-        .with_missing(UrlPath::parse("/b.png").unwrap());
+        .with_missing(&UrlPath::parse("/a.js").unwrap())
+        .with_missing(&UrlPath::parse("/sub/").unwrap())
+        .with_missing(&UrlPath::parse("/b.png").unwrap());
     assert_eq!(
         render(&graph(&told, &url)),
         "RenderBlocking /a.js Script !Missing\nImage /sub/ Image !Missing\nImage /b.png Image !Missing\n"
