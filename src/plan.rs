@@ -16,6 +16,9 @@ use crate::site::graph::{Need, Target};
 use crate::site::plan::{Item, Plan};
 use crate::site::{Entry, Site, SiteOptions, SiteRoot, UrlPath};
 
+/// Columns of a table that no terminal bounds.
+const PRINTED_WIDTH: u16 = 120;
+
 /// What `forerun plan` was told.
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
@@ -130,7 +133,7 @@ fn tables(out: &mut impl io::Write, planned: &[Planned]) -> io::Result<()> {
 fn table(plan: &Plan) -> Table {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header([
             "",
@@ -141,7 +144,7 @@ fn table(plan: &Plan) -> Table {
             "sent ahead",
         ]);
     if !io::stdout().is_terminal() {
-        table.set_width(120);
+        table.set_width(PRINTED_WIDTH);
     }
     let (ahead, rest): (Vec<_>, Vec<_>) = plan.items.iter().partition(|item| item.skip.is_none());
     for (index, item) in ahead.iter().enumerate() {

@@ -31,11 +31,11 @@ pub(super) fn write(
     if all.is_empty() {
         return Ok(());
     }
-    let target = page.to_target();
-    let targets = match target.strip_suffix("index.html") {
-        Some(directory) => vec![directory, target.as_str()],
-        None => vec![target.as_str()],
-    };
+    // A directory's page may be asked for by either name.
+    let mut targets = vec![page.to_target()];
+    if page.is_directory() {
+        targets.push(page.file().to_target());
+    }
     match format {
         Format::Headers => targets
             .iter()
@@ -44,7 +44,7 @@ pub(super) fn write(
             .iter()
             .try_for_each(|target| nginx(out, target, &all)),
         // A tag in the head gains nothing over the tag that the page has there already.
-        Format::Html => html(out, &target, &hidden),
+        Format::Html => html(out, &targets[0], &hidden),
         Format::Table | Format::Json => Ok(()),
     }
 }

@@ -190,8 +190,8 @@ impl Overrides {
     /// A page may be named by its directory or by its file.
     fn of(&self, page: &UrlPath) -> Option<&[SiteUrl]> {
         let urls = self.0.get(page).or_else(|| {
-            let directory = page.as_str().strip_suffix("index.html")?;
-            self.0.get(directory)
+            let directory = page.directory()?;
+            self.0.get(&directory)
         })?;
         Some(urls)
     }

@@ -35,9 +35,9 @@ impl Disk {
                     self.walk(&format!("{directory}{name}/"), depth + 1, pages)?;
                 }
             } else if media::media_type(name, None).1 == Kind::Page {
-                let path = format!("{directory}{name}");
-                let path = path.strip_suffix("index.html").unwrap_or(&path);
-                pages.extend(UrlPath::decoded(path));
+                if let Ok(path) = UrlPath::decoded(&format!("{directory}{name}")) {
+                    pages.push(path.directory().unwrap_or(path));
+                }
                 if pages.len() > PAGES_MAX {
                     let said = format!("{} holds more than {PAGES_MAX} pages", self.path.display());
                     return Err(io::Error::other(said));
