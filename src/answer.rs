@@ -60,6 +60,9 @@ pub struct Peer<'a> {
     pub pushes: Pushes,
     /// What it holds.
     pub held: &'a Held,
+    /// Whether a 103 has gone out for this request already: then there is no second, and the 200
+    /// repeats its links.
+    pub informed: bool,
 }
 
 /// Whether the certificate speaks for the authority that was asked for (RFC 9110 section 7.4).

@@ -114,6 +114,7 @@ pub fn answer_plainly(service: &Service, request: &Parts, site: &Site, moment: &
         authority: service.authority(request),
         pushes: Pushes::Refused,
         held: &held,
+        informed: false,
     };
     answer::answer(request, &peer, site, service.options, moment)
 }

@@ -77,7 +77,10 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    runtime.block_on(serve(options, started))
+    let ended = runtime.block_on(serve(options, started));
+    // A disk that does not answer must not keep the process.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(options: &ServeOptions, started: Instant) -> anyhow::Result<()> {

@@ -102,6 +102,9 @@ pub fn ahead(
     let explain = options.explain || tracing::enabled!(tracing::Level::DEBUG);
     let mut ahead = Ahead::default();
     match delivery(request, peer, options) {
+        Delivery::Hints { .. } if peer.informed => {
+            hint(&mut ahead, &page.plan, &known, site, true);
+        }
         Delivery::Push {
             promises_max,
             bytes_max,

@@ -137,6 +137,8 @@ struct Asked {
     request: Parts,
     respond: SendResponse<Bytes>,
     site: Arc<Site>,
+    /// A 103 has gone out.
+    informed: bool,
     reopened: usize,
 }
 
@@ -241,11 +243,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     request,
                     respond,
                     site,
+                    informed: false,
                     reopened: 0,
                 },
             );
         }
-        if let Some(hints) = self.early_hints(&request) {
+        let hints = self.early_hints(&request);
+        let informed = hints.is_some();
+        if let Some(hints) = hints {
             stream::inform(&mut respond, hints);
         }
         let service = Arc::clone(&self.service);
@@ -255,6 +260,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 request,
                 respond,
                 site,
+                informed,
                 reopened: 0,
             })
         }));
@@ -267,6 +273,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             authority: answer::Authority::Covered,
             pushes: self.pushes(),
             held: &self.held,
+            informed: false,
         };
         preload::early(request, &peer, &site, self.service.options)
     }
@@ -308,6 +315,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             authority: self.service.authority(&asked.request),
             pushes: self.pushes(),
             held: &self.held,
+            informed: asked.informed,
         };
         let options = self.service.options;
         let answer = answer::answer(&asked.request, &peer, &asked.site, options, &self.moment);

@@ -62,7 +62,7 @@ pub(super) struct Outbox<T> {
 /// What the frames of a connection have told so far.
 #[derive(Debug)]
 pub(super) struct PeerTold {
-    /// Whether the peer takes pushes.
+    /// Whether the peer takes pushes now.
     pub(super) enable_push: bool,
     /// Bytes of DATA the peer's connection window still takes.
     pub(super) window: i64,
@@ -192,6 +192,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
                         peer.priorities.push((id, value));
                     }
                 }
+                // A peer that is leaving takes no new streams, pushed ones among them.
+                Told::GoAway => peer.enable_push = false,
                 Told::Refused(id) => {
                     if peer.refused.len() < REFUSED_MAX {
                         peer.refused.push(id);

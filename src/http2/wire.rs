@@ -16,6 +16,7 @@ const DATA: u8 = 0x0;
 const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
 const PUSH_PROMISE: u8 = 0x5;
+const GOAWAY: u8 = 0x7;
 const WINDOW_UPDATE: u8 = 0x8;
 const PRIORITY_UPDATE: u8 = 0x10;
 
@@ -36,6 +37,8 @@ pub(super) enum Told {
     Promised(u32),
     /// The peer has refused this promised stream unread (RST_STREAM with REFUSED_STREAM).
     Refused(u32),
+    /// The peer wants no further streams (RFC 9113 section 6.8).
+    GoAway,
     /// A PRIORITY_UPDATE: stream id and priority field value (RFC 9218 section 7.1).
     Priority(u32, String),
 }
@@ -136,6 +139,7 @@ impl Frames {
             RST_STREAM if self.payload.len() == 4 && number(&self.payload) == REFUSED_STREAM => {
                 told(Told::Refused(self.stream_id()));
             }
+            GOAWAY => told(Told::GoAway),
             // h2 never pads a PUSH_PROMISE, so the promised id stands first (section 6.6).
             PUSH_PROMISE if self.payload.len() >= 4 => {
                 told(Told::Promised(number(&self.payload) & 0x7fff_ffff));
