@@ -1,0 +1,145 @@
+// Real browsers, each with a home of its own that trusts the authority the server minted.
+//
+// Errors of certificates are never ignored: Chromium fetches hinted files twice when they are.
+
+import { execFileSync } from 'node:child_process'
+import { createReadStream, createWriteStream, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { createBrotliDecompress } from 'node:zlib'
+import { cache, missing, scratch } from './tools.mjs'
+
+const require = createRequire(import.meta.url)
+
+/** The last Chromium but a few that takes pushes (2022). Unpatched since: loopback only. */
+export const chromium103 = {
+  name: 'Chromium 103',
+  lacks: () => missing('certutil') || absent('@sparticuz/chromium/package.json'),
+  driver: 'puppeteer-core-for-103',
+  executable: unpackChromium103,
+  flags: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-zygote'],
+}
+
+/** Debian's Chromium: no pushes, 103 Early Hints. */
+export const chromium = {
+  name: 'current Chromium',
+  lacks: () => missing('certutil', 'chromium') || absent('puppeteer-core/package.json'),
+  driver: 'puppeteer-core',
+  executable: () => which('chromium'),
+  flags: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+}
+
+/** Debian's Firefox ESR: no pushes, 103 Early Hints. */
+export const firefox = {
+  name: 'Firefox ESR',
+  lacks: () => missing('certutil', 'firefox-esr') || absent('puppeteer-core/package.json'),
+  driver: 'puppeteer-core',
+  executable: () => which('firefox-esr'),
+  flags: [],
+  isFirefox: true,
+}
+
+function absent(file) {
+  try {
+    require.resolve(file)
+    return false
+  } catch {
+    return `npm package ${path.dirname(file)} is not installed`
+  }
+}
+
+const which = (program) => `${execFileSync('sh', ['-c', 'command -v "$1"', 'sh', program])}`.trim()
+
+async function unpackChromium103() {
+  const packed = path.join(path.dirname(require.resolve('@sparticuz/chromium/package.json')), 'bin/chromium.br')
+  const executable = path.join(cache, 'chromium-103.0.0')
+  if (!existsSync(executable)) {
+    mkdirSync(cache, { recursive: true })
+    const partial = `${executable}.${process.pid}`
+    await pipeline(createReadStream(packed), createBrotliDecompress(), createWriteStream(partial, { mode: 0o755 }))
+    renameSync(partial, executable)
+  }
+  return executable
+}
+
+function trust(store, authority) {
+  if (existsSync(path.join(store, 'cert9.db'))) return
+  mkdirSync(store, { recursive: true })
+  const certutil = (...args) => execFileSync('certutil', ['-d', `sql:${store}`, ...args])
+  certutil('-N', '--empty-password')
+  certutil('-A', '-t', 'C,,', '-n', 'forerun', '-i', authority)
+}
+
+/**
+ * Runs a browser while `use(browser)` runs. `netlog` names a file that is complete afterwards; the
+ * same `home` given again is the same user coming back.
+ */
+export async function withBrowser(kind, server, { netlog, flags = [], home = scratch('browser') }, use) {
+  const profile = path.join(home, 'profile')
+  mkdirSync(profile, { recursive: true })
+  trust(kind.isFirefox ? profile : path.join(home, '.pki/nssdb'), server.authority)
+  const log = netlog ? [`--log-net-log=${netlog}`, '--net-log-capture-mode=Everything'] : []
+  const driver = (await import(kind.driver)).default
+  const browser = await driver.launch({
+    ...(kind.isFirefox ? { browser: 'firefox' } : {}),
+    executablePath: await kind.executable(),
+    headless: true,
+    userDataDir: profile,
+    env: { ...process.env, HOME: home },
+    args: [...kind.flags, ...log, ...flags],
+  })
+  try {
+    return await use(browser)
+  } finally {
+    await browser.close()
+  }
+}
+
+/**
+ * Opens a page in a context of its own (no cache, no connections yet) and waits until its network
+ * is idle. Returns the page, what it complained of, and every URL it fetched, in order.
+ */
+export async function visit(browser, url) {
+  const context = await (browser.createBrowserContext ?? browser.createIncognitoBrowserContext).call(browser)
+  return { context, ...(await open(context, url)) }
+}
+
+/** The same in the context of the user, whose cache outlives the browser. */
+export async function open(context, url) {
+  const page = await context.newPage()
+  const seen = { page, complaints: [], fetched: [] }
+  page.on('console', (message) => {
+    if (message.type() === 'error') seen.complaints.push(`${message.text()} ${message.location()?.url ?? ''}`)
+  })
+  page.on('pageerror', (error) => seen.complaints.push(error.message))
+  page.on('requestfailed', (request) => seen.complaints.push(`${request.url()}: ${request.failure()?.errorText}`))
+  page.on('request', (request) => seen.fetched.push(request.url()))
+  page.on('load', () => (seen.fetchedBeforeLoad = seen.fetched.length))
+  await page.goto(url, { waitUntil: 'networkidle0', timeout: 30_000 })
+  return seen
+}
+
+/** What a Chromium's netlog says of pushes: `[{ url, session, stream, adopted }]`. */
+export function pushesOf(netlog) {
+  const text = readFileSync(netlog, 'utf8')
+  let log
+  try {
+    log = JSON.parse(text)
+  } catch {
+    log = JSON.parse(`${text.trimEnd().replace(/,$/, '')}]}`)
+  }
+  const names = new Map(Object.entries(log.constants.logEventTypes).map(([name, number]) => [number, name]))
+  const pushes = []
+  for (const { type, source, params } of log.events) {
+    if (names.get(type) === 'HTTP2_SESSION_RECV_PUSH_PROMISE') {
+      const field = (name) => params.headers.find((header) => header.startsWith(`${name}: `)).slice(name.length + 2)
+      const url = `${field(':scheme')}://${field(':authority')}${field(':path')}`
+      pushes.push({ url, session: source.id, stream: params.promised_stream_id, adopted: false })
+    } else if (names.get(type) === 'HTTP2_STREAM_ADOPTED_PUSH_STREAM') {
+      const push = pushes.find((it) => it.stream === params.stream_id && it.url === params.url && !it.adopted)
+      if (push) push.adopted = true
+    }
+  }
+  return pushes
+}

@@ -1,0 +1,126 @@
+// The program under test: the release binary, started on a free port with a home of its own.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import path from 'node:path'
+import { checkout, run, scratch, within } from './tools.mjs'
+
+const START_MS = 20_000
+// The server drains for at most 10 s.
+const STOP_MS = 15_000
+
+/** The binary, built by `cargo build --release` unless FORERUN_BIN names another. */
+export const binary = path.resolve(process.env.FORERUN_BIN || path.join(checkout, 'target/release/forerun'))
+
+/** The environment of a user who has nothing yet: what is minted lands in `home`. */
+export function environment(home) {
+  return {
+    PATH: process.env.PATH,
+    HOME: home,
+    XDG_DATA_HOME: path.join(home, 'data'),
+    LANG: 'C.UTF-8',
+    TZ: 'UTC',
+  }
+}
+
+/** Runs the binary to its end with a home of its own. */
+export function forerun(args, { home = scratch('home'), ...options } = {}) {
+  return run(binary, args, { cwd: home, env: environment(home), ...options })
+}
+
+/** Serves a site while `use` runs, and ends the server by its handle, which must exit with 0. */
+export async function withServer(root, args, use) {
+  const server = await Server.start(root, args)
+  let result
+  try {
+    result = await use(server)
+  } catch (error) {
+    await server.stop()
+    error.message += `\n--- the server's last lines ---\n${server.output.split('\n').slice(-25).join('\n')}`
+    throw error
+  }
+  const ended = await server.stop()
+  assert.deepEqual(ended, { code: 0, signal: null }, `the server must exit with 0: ${server.output}`)
+  return result
+}
+
+/** A running server. */
+export class Server {
+  /** Starts the server and waits for the line that names its URL. */
+  static async start(root, args = [], home = scratch('home')) {
+    mkdirSync(home, { recursive: true })
+    const server = new Server()
+    server.root = root
+    server.home = home
+    server.output = ''
+    const port = args.includes('--port') ? [] : ['--port', '0']
+    server.child = spawn(binary, ['serve', root, '--log', ...port, ...args], {
+      cwd: home,
+      env: environment(home),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    server.ended = new Promise((resolve) =>
+      server.child.on('close', (code, signal) => resolve({ code, signal })),
+    )
+    const named = new Promise((resolve, reject) => {
+      const read = (bytes) => {
+        server.output += bytes
+        const line = server.output.match(/https:\/\/localhost:(\d+)\//)
+        if (line) resolve(Number(line[1]))
+      }
+      server.child.stdout.on('data', read)
+      server.child.stderr.on('data', read)
+      server.child.on('error', reject)
+      server.ended.then((end) => reject(new Error(`the server ended at start (${JSON.stringify(end)}):\n${server.output}`)))
+    })
+    try {
+      server.port = await within(START_MS, 'the start-up line with the URL', named)
+    } catch (error) {
+      server.child.kill('SIGKILL')
+      error.message += `\n${server.output}`
+      throw error
+    }
+    server.origin = `https://localhost:${server.port}`
+    server.authority = path.join(home, 'data/forerun/authority.pem')
+    return server
+  }
+
+  /** Asks the server to end and waits for it. */
+  async stop(signal = 'SIGTERM') {
+    this.child.kill(signal)
+    try {
+      return await within(STOP_MS, 'the end of the server', this.ended)
+    } catch (error) {
+      this.child.kill('SIGKILL')
+      await this.ended
+      throw error
+    }
+  }
+
+  /** The requests logged so far. All of them are there once the server has ended. */
+  requests() {
+    const line = /"([A-Z]+) (\S+) HTTP\/([\d.]+)" (\d{3}) (\d+|-)(.*)/
+    return this.output
+      .split('\n')
+      .map((text) => text.match(line))
+      .filter(Boolean)
+      .map(([, method, target, version, status, , rest]) => ({ method, target, version, status: Number(status), rest }))
+  }
+
+  /** How often each target was asked for with GET; pushed answers do not count. */
+  gets() {
+    const counts = new Map()
+    for (const { method, target } of this.requests()) {
+      if (method === 'GET') counts.set(target, (counts.get(target) || 0) + 1)
+    }
+    return counts
+  }
+}
+
+/** What `forerun plan` says of a page: paths that would be pushed, all it knows, and how many elsewhere. */
+export async function planOf(root, page, args) {
+  const { code, stdout, stderr } = await forerun(['plan', root, '--page', page, '--json', ...args])
+  assert.equal(code, 0, stderr)
+  return JSON.parse(stdout)
+}

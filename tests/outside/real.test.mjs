@@ -1,0 +1,145 @@
+// Sites that nobody made for this test: the Python documentation and two Bootstrap themes.
+
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { test } from 'node:test'
+import { chromium, chromium103, visit, withBrowser } from './lib/browser.mjs'
+import { planOf, withServer } from './lib/forerun.mjs'
+import { linksOf, onDisk, pagesOf } from './lib/links.mjs'
+import { withPeer } from './lib/peer.mjs'
+
+const require = createRequire(import.meta.url)
+
+function themeRoot(name) {
+  try {
+    return path.dirname(require.resolve(`${name}/package.json`))
+  } catch {
+    return undefined
+  }
+}
+
+function pythonRoot() {
+  const html = '/usr/share/doc/python3/html'
+  return existsSync(`${html}/contents.html`) ? realpathSync(html) : undefined
+}
+
+const sites = [
+  {
+    name: 'Python documentation',
+    root: pythonRoot(),
+    lacks: 'Debian package python3-doc is not installed',
+    pagesMin: 400,
+    // Its jquery.js and underscore.js are symlinks to other packages.
+    args: ['--follow-symlinks'],
+    compared: ['/library/os.html', '/index.html', '/tutorial/classes.html', '/genindex-A.html', '/search.html'],
+  },
+  {
+    name: 'Python documentation without its symlinks',
+    root: pythonRoot(),
+    lacks: 'Debian package python3-doc is not installed',
+    pagesMin: 400,
+    args: [],
+    compared: ['/library/asyncio.html'],
+  },
+  {
+    name: 'startbootstrap-agency',
+    root: themeRoot('startbootstrap-agency'),
+    lacks: 'npm package startbootstrap-agency is not installed',
+    pagesMin: 1,
+    args: [],
+    compared: ['/index.html'],
+  },
+  {
+    name: 'startbootstrap-sb-admin-2',
+    root: themeRoot('startbootstrap-sb-admin-2'),
+    lacks: 'npm package startbootstrap-sb-admin-2 is not installed',
+    pagesMin: 10,
+    args: [],
+    compared: ['/index.html', '/login.html', '/charts.html', '/tables.html', '/buttons.html', '/404.html'],
+  },
+]
+
+// Their web fonts come from another origin, which the test must not reach.
+const offline = ['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost']
+
+for (const site of sites) {
+  const lacks = site.root ? false : site.lacks
+
+  test(`${site.name}: every page answers, and every link as the disk has it`, { skip: lacks, timeout: 300_000 }, async (t) => {
+    await withServer(site.root, site.args, (server) =>
+      withPeer(server, async (peer) => {
+        const outcome = await crawl(peer, server, site)
+        t.diagnostic(`${site.name}: ${outcome.pages} pages, ${outcome.links} links, ${outcome.broken} of them to nothing on disk`)
+        assert.ok(outcome.pages >= site.pagesMin, `${outcome.pages} pages`)
+      }),
+    )
+  })
+
+  test(`${site.name}: nothing is pushed that Chromium would not fetch`, { skip: lacks || chromium103.lacks() || chromium.lacks(), timeout: 300_000 }, async (t) => {
+    await withServer(site.root, [...site.args, '--deliver', 'none'], async (server) => {
+      for (const kind of [chromium103, chromium]) {
+        await withBrowser(kind, server, { flags: offline }, async (browser) => {
+          for (const target of site.compared) await compare(t, kind, browser, server, site, target)
+        })
+      }
+    })
+  })
+}
+
+/** Asks for every page and follows every link; each answer must be what the disk has. */
+async function crawl(peer, server, site) {
+  const followSymlinks = site.args.includes('--follow-symlinks')
+  const queue = ['/', ...pagesOf(site.root)]
+  const seen = new Set(queue)
+  const outcome = { pages: 0, links: 0, broken: 0 }
+  while (queue.length > 0) {
+    const target = queue.shift()
+    const expected = onDisk(site.root, target, { followSymlinks })
+    const answer = await peer.ask(target, { 'accept-push-policy': 'none' })
+    outcome.links += 1
+    if (expected.status === 'redirect') {
+      assert.ok([301, 302, 307, 308].includes(answer.status), `${target}: ${answer.status}`)
+      assert.equal(new URL(answer.headers.location, server.origin + target).pathname, `${new URL(target, server.origin).pathname}/`)
+      add(answer.headers.location)
+      continue
+    }
+    assert.equal(answer.status, expected.status, target)
+    if (expected.status !== 200) {
+      outcome.broken += 1
+      continue
+    }
+    assert.ok(answer.body.equals(readFileSync(expected.file)), `${target} as on disk`)
+    if (!/^text\/html/.test(answer.headers['content-type'])) continue
+    outcome.pages += 1
+    for (const link of linksOf(`${answer.body}`, server.origin + target)) add(link)
+  }
+  return outcome
+
+  function add(link) {
+    if (seen.has(link)) return
+    seen.add(link)
+    queue.push(link)
+  }
+}
+
+/** What would be pushed with a page is among what the browser fetches for it unasked. */
+async function compare(t, kind, browser, server, site, target) {
+  const { context, fetched, fetchedBeforeLoad } = await visit(browser, server.origin + target)
+  await context.close()
+  const own = (urls) => new Set(urls.filter((url) => url.startsWith(server.origin)).map((url) => url.slice(server.origin.length).replace(/#.*/, '')))
+  const plan = await planOf(site.root, target, site.args)
+  const all = own(fetched)
+  const wasted = plan.pushed.filter((path) => !all.has(path))
+  assert.deepEqual(wasted, [], `${target}: would be pushed, and ${kind.name} does not fetch it`)
+  const early = own(fetched.slice(0, fetchedBeforeLoad))
+  early.delete(target)
+  const foreseen = [...early].filter((path) => plan.pushed.includes(path)).length
+  const known = [...early].filter((path) => plan.known.includes(path)).length
+  const elsewhere = new Set(fetched.filter((url) => /^https:/.test(url) && !url.startsWith(server.origin))).size
+  t.diagnostic(
+    `${site.name} ${target}, ${kind.name}: ${early.size} early fetches, ${foreseen} would be pushed, ${known} in the graph; ` +
+      `${elsewhere} fetched elsewhere, ${plan.crossOrigin} planned as CrossOrigin`,
+  )
+}

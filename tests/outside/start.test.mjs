@@ -1,0 +1,62 @@
+// The program as its user meets it: start, port, end.
+
+import assert from 'node:assert/strict'
+import { existsSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { forerun, Server, withServer } from './lib/forerun.mjs'
+import { scratch, writeSite } from './lib/tools.mjs'
+
+const options = { timeout: 60_000 }
+const site = () => writeSite({ 'index.html': '<!doctype html><title>t</title><p>hello</p>' })
+
+test('start: a few lines that a person reads, and keys that only the owner reads', options, async () => {
+  await withServer(site(), [], async (server) => {
+    const lines = server.output.trim().split('\n')
+    assert.ok(lines.length <= 8, server.output)
+    assert.equal(server.output.match(/https:\/\/localhost:\d+\//g).length, 1, 'one URL')
+    const directory = path.dirname(server.authority)
+    for (const key of ['authority.key', 'leaf.key']) {
+      assert.equal(statSync(path.join(directory, key)).mode & 0o077, 0, key)
+    }
+  })
+})
+
+test('start: a second instance notices that the port is taken', options, async () => {
+  await withServer(site(), [], async (first) => {
+    const strict = await forerun(['serve', site(), '--port', String(first.port), '--strict-port'])
+    assert.notEqual(strict.code, 0)
+    assert.match(strict.stderr, new RegExp(String(first.port)))
+    assert.equal(strict.stderr.trim().split('\n').length, 1, strict.stderr)
+    const second = await Server.start(site(), ['--port', String(first.port)])
+    assert.notEqual(second.port, first.port)
+    await second.stop()
+  })
+})
+
+test('start: the same authority the next time', options, async () => {
+  const home = scratch('home')
+  const root = site()
+  const first = await Server.start(root, [], home)
+  await first.stop()
+  const modified = statSync(first.authority).mtimeMs
+  const second = await Server.start(root, [], home)
+  await second.stop('SIGINT')
+  assert.equal(statSync(second.authority).mtimeMs, modified)
+})
+
+test('start: a site that is not there is one clear error', options, async () => {
+  const { code, stderr, stdout } = await forerun(['serve', 'no-such-directory', '--port', '0'])
+  assert.notEqual(code, 0)
+  assert.equal(stdout, '')
+  assert.match(stderr, /no-such-directory/)
+})
+
+test('certificate: names the authority and how to trust it, and installs nothing', options, async () => {
+  const home = scratch('home')
+  const { code, stdout, stderr } = await forerun(['certificate'], { home })
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /authority\.pem/)
+  assert.match(stdout, /certutil/)
+  assert.ok(!existsSync(path.join(home, '.pki')))
+})
