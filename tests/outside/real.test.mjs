@@ -131,15 +131,15 @@ async function compare(t, kind, browser, server, site, target) {
   const own = (urls) => new Set(urls.filter((url) => url.startsWith(server.origin)).map((url) => url.slice(server.origin.length).replace(/#.*/, '')))
   const plan = await planOf(site.root, target, site.args)
   const all = own(fetched)
-  const wasted = plan.pushed.filter((path) => !all.has(path))
+  const wasted = plan.sent.filter((path) => !all.has(path))
   assert.deepEqual(wasted, [], `${target}: would be pushed, and ${kind.name} does not fetch it`)
   const early = own(fetched.slice(0, fetchedBeforeLoad))
   early.delete(target)
-  const foreseen = [...early].filter((path) => plan.pushed.includes(path)).length
+  const foreseen = [...early].filter((path) => plan.sent.includes(path)).length
   const known = [...early].filter((path) => plan.known.includes(path)).length
   const elsewhere = new Set(fetched.filter((url) => /^https:/.test(url) && !url.startsWith(server.origin))).size
   t.diagnostic(
     `${site.name} ${target}, ${kind.name}: ${early.size} early fetches, ${foreseen} would be pushed, ${known} in the graph; ` +
-      `${elsewhere} fetched elsewhere, ${plan.crossOrigin} planned as CrossOrigin`,
+      `${elsewhere} fetched elsewhere, ${plan.elsewhere.length} planned as CrossOrigin`,
   )
 }

@@ -118,9 +118,15 @@ export class Server {
   }
 }
 
-/** What `forerun plan` says of a page: paths that would be pushed, all it knows, and how many elsewhere. */
-export async function planOf(root, page, args) {
-  const { code, stdout, stderr } = await forerun(['plan', root, '--page', page, '--json', ...args])
+/** What `forerun plan` says of a page: targets sent ahead, all targets of the site, and others' URLs. */
+export async function planOf(root, page, args = []) {
+  const { code, stdout, stderr } = await forerun(['plan', page, '--site', root, '--json', ...args])
   assert.equal(code, 0, stderr)
-  return JSON.parse(stdout)
+  const { sent, skipped } = JSON.parse(stdout).pages[0]
+  const all = [...sent, ...skipped]
+  return {
+    sent: sent.map((item) => item.url),
+    known: all.filter((item) => item.same_origin).map((item) => item.url),
+    elsewhere: all.filter((item) => !item.same_origin).map((item) => item.url),
+  }
 }
