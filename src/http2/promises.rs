@@ -6,7 +6,7 @@
 //! promise, or its stream is gone.
 
 use std::collections::VecDeque;
-use std::task::Context;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -84,9 +84,11 @@ impl Promises {
             self.outstanding = None;
             return Some(Settled::Written);
         }
-        if outstanding.page.poll_reset(cx).is_pending() {
+        // Once its answer has begun, h2 reports a reset, and otherwise the error that it should not
+        // be asked: that one means that the page still stands.
+        let Poll::Ready(Ok(_)) = outstanding.page.poll_reset(cx) else {
             return None;
-        }
+        };
         let outstanding = self.outstanding.take()?;
         let lost: Vec<Made> = outstanding
             .made
