@@ -236,6 +236,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         // No request here has a use for a body; h2 gives its window back as it arrives.
         let (request, _) = request.into_parts();
         self.active = Instant::now();
+        if self.preparing.len() + self.waiting.len() >= STREAMS_MAX as usize {
+            // More than may be open: the peer resets what it asks for faster than it is looked up.
+            respond.send_reset(h2::Reason::ENHANCE_YOUR_CALM);
+            return;
+        }
         if let Some(site) = self.service.ready(&request) {
             return self.answer(
                 cx,

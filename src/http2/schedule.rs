@@ -116,6 +116,8 @@ impl Schedule {
             return self.queue(job);
         }
         let mut queued = self.count(job);
+        // It leaves whole: there is no rest for another class.
+        queued.job.turn.switch = None;
         let bypassed = self.send(cx, &mut queued);
         self.bypass -= usize::try_from(queued.sent)
             .unwrap_or(usize::MAX)
@@ -262,9 +264,7 @@ impl Schedule {
             .min(FRAME_LENGTH);
         if let Some((offset, _)) = job.turn.switch {
             let before = offset.saturating_sub(queued.sent);
-            want = want
-                .min(usize::try_from(before).unwrap_or(usize::MAX))
-                .max(1.min(want));
+            want = want.min(usize::try_from(before).unwrap_or(usize::MAX));
         }
         job.stream.reserve_capacity(want);
         let capacity = job.stream.capacity().min(want);
