@@ -123,7 +123,7 @@ pub(super) fn names(extra: &[String]) -> (Vec<Name>, Vec<String>) {
         Name::Address(Ipv4Addr::LOCALHOST.into()),
         Name::Address(Ipv6Addr::LOCALHOST.into()),
     ];
-    let mut complaints = Vec::new();
+    let (mut complaints, mut left_out) = (Vec::new(), 0);
     for text in extra {
         match Name::parse(text) {
             None => complaints.push(format!(
@@ -132,11 +132,15 @@ pub(super) fn names(extra: &[String]) -> (Vec<Name>, Vec<String>) {
             )),
             Some(Name::Address(address)) if address.is_unspecified() => {}
             Some(name) if names.contains(&name) => {}
-            Some(name) if names.len() == NAMES_MAX => complaints.push(format!(
-                "the local certificate carries {NAMES_MAX} names: `{name}` is left out"
-            )),
+            Some(_) if names.len() == NAMES_MAX => left_out += 1,
             Some(name) => names.push(name),
         }
+    }
+    if left_out > 0 {
+        complaints.push(format!(
+            "the local certificate carries {NAMES_MAX} names at most: the last {left_out} are left \
+             out"
+        ));
     }
     (names, complaints)
 }

@@ -1,8 +1,8 @@
 //! The files of a local authority: `authority.pem`, `authority.key`, `leaf.pem`, `leaf.key`.
 //!
-//! What is there is used as long as it serves; what is missing, damaged or due is minted anew, under
-//! a lock, so that processes that start together agree. Keys are written with mode 0600 from their
-//! first byte on, and every file appears whole or not at all.
+//! What is there is used as long as it serves; what is missing, damaged or due is minted anew,
+//! under a lock, so that processes that start together agree. Keys have mode 0600 from their first
+//! byte on, and every file appears whole or not at all.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -78,8 +78,8 @@ impl Directory {
     pub(super) fn files(&self) -> [PathBuf; 3] {
         [
             self.authority(),
-            self.path.join("leaf.pem"),
-            self.path.join("leaf.key"),
+            self.path.join(LEAF.name),
+            self.path.join(LEAF_KEY.name),
         ]
     }
 
@@ -99,11 +99,14 @@ impl Directory {
         let authority = first_certificate(authority_text)?;
         let parsed = identity::parse(&file, &authority)?;
         let life = Life::of(&parsed);
-        if authority::is_spent(life.until, now) {
+        // Verification takes any certificate for an authority that is named as one.
+        if authority::is_spent(life.until, now) || !parsed.is_ca() {
             return Err(Wanting::Unsuited);
         }
         let mut identity = match Identity::from_files(leaf, key, provider, now) {
-            Err(TlsError::Expired { .. }) => return Err(Wanting::Unsuited),
+            Err(TlsError::Expired { .. } | TlsError::NotYetValid { .. }) => {
+                return Err(Wanting::Unsuited);
+            }
             other => other?,
         };
         let (names, outside) = authority::split_permitted(&parsed, &self.names);
@@ -280,6 +283,9 @@ impl Directory {
             return Ok(unfit(&file, &format!("ended on {}", moment(life.until))));
         }
         life.check(&file, now)?;
+        if !parsed.is_ca() {
+            return Ok(unfit(&file, "was a server's certificate"));
+        }
         let secret = match files::parse_key(files::read(&key)) {
             Ok(secret) => secret,
             Err(error) if error.is_absence() => return Ok(unfit(&key, "was missing")),
@@ -357,7 +363,7 @@ impl Directory {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(file)),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-                // A file system without locks: what is written is read back and checked all the same.
+                // A file system without locks: what is written is read back and checked anyway.
                 Err(TryLockError::Error(_)) => return Ok(None),
             }
         }

@@ -40,7 +40,7 @@ pub enum TlsError {
     /// A certificate in DER, the binary form.
     #[error(
         "`{}` is DER, not PEM: convert it with `openssl x509 -inform DER -in {} -out {}`",
-        .file.display(), shell_word(.file), pem_beside(.file)
+        .file.display(), shell_word(.file), beside(.file, "certificate.pem")
     )]
     DerCertificate {
         /// The file.
@@ -48,8 +48,9 @@ pub enum TlsError {
     },
     /// A key in DER, the binary form.
     #[error(
-        "`{}` is DER, not PEM: convert it with `openssl pkey -inform DER -in {} -out {}`",
-        .file.display(), shell_word(.file), pem_beside(.file)
+        "`{}` is DER, not PEM: convert it with `(umask 077; openssl pkey -inform DER -in {} -out \
+         {})`",
+        .file.display(), shell_word(.file), beside(.file, "key.pem")
     )]
     DerKey {
         /// The file.
@@ -58,8 +59,9 @@ pub enum TlsError {
     /// A PKCS#12 archive (`.p12`, `.pfx`) of certificate and key.
     #[error(
         "`{}` is PKCS#12, not PEM: take it apart with `openssl pkcs12 -in {word} -nokeys -out \
-         certificate.pem` and `openssl pkcs12 -in {word} -nocerts -noenc -out key.pem`",
-        .file.display(), word = shell_word(.file)
+         {certificate}` and `(umask 077; openssl pkcs12 -in {word} -nocerts -nodes -out {key})`",
+        .file.display(), word = shell_word(.file),
+        certificate = beside(.file, "certificate.pem"), key = beside(.file, "key.pem")
     )]
     Pkcs12 {
         /// The file.
@@ -116,7 +118,7 @@ pub enum TlsError {
     #[error(
         "the key in `{}` is encrypted and a server cannot type its pass phrase: decrypt it with \
          `(umask 077; openssl pkey -in {} -out {})`",
-        .file.display(), shell_word(.file), plain_beside(.file)
+        .file.display(), shell_word(.file), beside(.file, "plain.pem")
     )]
     Encrypted {
         /// The file.
@@ -246,15 +248,10 @@ fn read_fix(cause: &io::Error) -> &'static str {
     }
 }
 
-fn pem_beside(file: &Path) -> String {
-    let beside = file.with_extension("pem");
-    if beside == file {
-        plain_beside(file)
-    } else {
-        shell_word(&beside)
-    }
-}
-
-fn plain_beside(file: &Path) -> String {
-    shell_word(&file.with_extension("plain.pem"))
+/// Returns a new name for what a command makes of a file, so that it overwrites none.
+pub(super) fn beside(file: &Path, extension: &str) -> String {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    shell_word(Path::new(&name))
 }

@@ -11,7 +11,8 @@ use std::time::SystemTime;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls_pemfile::Item;
 
-use super::error::TlsError;
+use super::error::{TlsError, beside};
+use super::trust::shell_word;
 
 /// Longest file that is read as PEM. A chain is a few kilobytes, a bundle of every public
 /// authority some 250.
@@ -172,7 +173,8 @@ impl Pem {
             _ if !self.certificates.is_empty() => return Ok(()),
             _ => {}
         }
-        let word = super::trust::shell_word(&file);
+        let word = shell_word(&file);
+        let pem = beside(&file, "certificate.pem");
         let (found, fix) = if self.has_key() {
             (
                 "a private key".to_owned(),
@@ -185,12 +187,10 @@ impl Pem {
                 "have an authority sign it, and give what comes back".into(),
             )
         } else if self.has_label("PKCS7") || self.has_label("CMS") {
-            let fix = format!(
-                "convert it with `openssl pkcs7 -print_certs -in {word} -out certificate.pem`"
-            );
+            let fix = format!("convert it with `openssl pkcs7 -print_certs -in {word} -out {pem}`");
             ("PKCS#7".to_owned(), fix)
         } else if self.has_label("TRUSTED CERTIFICATE") {
-            let fix = format!("convert it with `openssl x509 -in {word} -out certificate.pem`");
+            let fix = format!("convert it with `openssl x509 -in {word} -out {pem}`");
             ("an OpenSSL TRUSTED CERTIFICATE".to_owned(), fix)
         } else {
             (
@@ -221,9 +221,8 @@ impl Pem {
                 "give the private half with --key".into(),
             )
         } else if self.has_label("OPENSSH PRIVATE KEY") {
-            let word = super::trust::shell_word(&file);
-            let fix =
-                format!("convert it with `ssh-keygen -p -m PKCS8 -N '' -f {word}` (a copy of it)");
+            let word = shell_word(&file);
+            let fix = format!("convert a copy of it with `ssh-keygen -p -m PKCS8 -N '' -f {word}`");
             ("a key in OpenSSH's own form".to_owned(), fix)
         } else if !self.certificates.is_empty() {
             (
@@ -338,7 +337,7 @@ pub(super) fn loose_permissions(file: &Path) -> Option<String> {
             "the key `{}` can be read by other users (mode {:04o}): `chmod 600 {}`",
             file.display(),
             metadata.mode() & 0o7777,
-            super::trust::shell_word(file)
+            shell_word(file)
         )
     })
 }

@@ -18,6 +18,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{
     OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS, OID_PKIX_AUTHORITY_INFO_ACCESS,
 };
+use x509_parser::x509::X509Version;
 
 use super::error::TlsError;
 use super::files::{self, Text};
@@ -125,10 +126,13 @@ impl Identity {
         key: Arc<dyn SigningKey>,
     ) -> Result<Self, TlsError> {
         let chain = chain(certificates, leaf);
-        // Refuses what every client would: version 1, an unknown critical extension.
+        let parsed = parse(file, &chain[0])?;
+        if parsed.version() != X509Version::V3 {
+            return Err(unusable(file, "it is an old version of X.509, before 3"));
+        }
+        // Refuses what every client would: an unknown critical extension, say.
         ParsedCertificate::try_from(&chain[0])
             .map_err(|cause| unusable(file, &cause.to_string()))?;
-        let parsed = parse(file, &chain[0])?;
         let life = Life::of(&parsed);
         let warnings = faults(file, &parsed, key.algorithm(), chain.len());
         let spelt = names(&parsed);
@@ -188,7 +192,7 @@ pub(super) fn parse<'der>(
 ) -> Result<X509Certificate<'der>, TlsError> {
     x509_parser::parse_x509_certificate(der)
         .map(|(_, certificate)| certificate)
-        .map_err(|cause| unusable(file, &cause.to_string()))
+        .map_err(|_| unusable(file, "it is not X.509"))
 }
 
 /// Returns the hosts that a certificate names: DNS names, wildcards among them, and addresses.
@@ -301,7 +305,7 @@ fn faults(
     let mut faults = Vec::new();
     let file = file.display();
     let self_signed = leaf.subject() == leaf.issuer();
-    // Whoever issues through an intermediate says where to fetch it; browsers do, other clients don't.
+    // Whoever issues through an intermediate says where to fetch it; some browsers do, others not.
     if chain == 1 && !self_signed && names_its_issuer(leaf) {
         faults.push(format!(
             "`{file}` lacks the intermediate certificate, so that many clients will not trust it: \

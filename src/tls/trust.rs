@@ -57,6 +57,8 @@ impl System {
 }
 
 /// Returns what to type to have the authority at a path trusted, and how to take that back.
+///
+/// The path should be absolute: who copies a command may stand elsewhere.
 pub fn instructions(authority: &Path, system: System) -> String {
     let mut text = String::new();
     let name = store_name(authority);
@@ -68,43 +70,8 @@ pub fn instructions(authority: &Path, system: System) -> String {
         }
         text.push('\n');
     };
-    match system {
-        System::Debian => section(
-            "This system (curl, wget, GNOME Web; not Chromium and Firefox):",
-            &[
-                format!("sudo cp {file} /usr/local/share/ca-certificates/{name}.crt"),
-                "sudo update-ca-certificates".to_owned(),
-            ],
-        ),
-        System::Fedora => section(
-            "This system (curl, wget, Chromium, Firefox):",
-            &[format!("sudo trust anchor --store {file}")],
-        ),
-        System::MacOs => section(
-            "This system (Safari, Chrome; Firefox when it starts anew):",
-            &[format!(
-                "sudo security add-trusted-cert -d -r trustRoot -p ssl \
-                 -k /Library/Keychains/System.keychain {file}"
-            )],
-        ),
-        System::Windows => section(
-            "This user (Edge, Chrome; Firefox when it starts anew):",
-            &[format!(
-                "certutil -addstore -user Root {}",
-                windows_word(authority)
-            )],
-        ),
-        System::Other => section(
-            "This system: see its manual for adding an authority, most often one of",
-            &[
-                format!("sudo trust anchor --store {file}"),
-                format!(
-                    "sudo cp {file} /usr/local/share/ca-certificates/{name}.crt && \
-                     sudo update-ca-certificates"
-                ),
-            ],
-        ),
-    }
+    let (title, commands) = system_wide(&name, authority, system);
+    section(title, &commands);
     if matches!(system, System::Debian | System::Fedora | System::Other) {
         let tools = match system {
             System::Fedora => "nss-tools",
@@ -121,19 +88,47 @@ pub fn instructions(authority: &Path, system: System) -> String {
     }
     section(
         "One request, trusting for nothing else:",
-        &[match system {
-            System::Windows => {
-                format!(
-                    "curl --cacert {} https://localhost:8443/",
-                    windows_word(authority)
-                )
-            }
-            _ => format!("curl --cacert {file} https://localhost:8443/"),
-        }],
+        &[format!(
+            "curl --cacert {} https://localhost:8443/",
+            word(authority, system)
+        )],
     );
     section("To take it back:", &take_back(&name, authority, system));
     text.truncate(text.trim_end().len());
     text
+}
+
+/// Returns whom the store of the system serves, and how the authority gets there.
+fn system_wide(name: &str, authority: &Path, system: System) -> (&'static str, Vec<String>) {
+    let file = shell_word(authority);
+    let copy = format!("sudo cp {file} /usr/local/share/ca-certificates/{name}.crt");
+    let update = "sudo update-ca-certificates".to_owned();
+    let anchor = format!("sudo trust anchor --store {file}");
+    match system {
+        System::Debian => (
+            "This system (curl, wget, GNOME Web; not Chromium and Firefox):",
+            vec![copy, update],
+        ),
+        System::Fedora => ("This system (curl, wget, Chromium, Firefox):", vec![anchor]),
+        System::MacOs => (
+            "This system (Safari, Chrome; Firefox when it starts anew):",
+            vec![format!(
+                "sudo security add-trusted-cert -d -r trustRoot -p ssl \
+                 -k /Library/Keychains/System.keychain {file}"
+            )],
+        ),
+        System::Windows => (
+            "This user (Edge, Chrome; Firefox when it starts anew):",
+            vec![format!(
+                "certutil -addstore -user Root {}",
+                word(authority, system)
+            )],
+        ),
+        System::Other => (
+            "This system: see its manual for adding an authority, most often one of",
+            vec![anchor, format!("{copy} && {update}")],
+        ),
+    }
 }
 
 /// Chromium keeps what it trusts in `~/.pki`, newer ones in `~/.local/share/pki` if the former is
@@ -175,8 +170,9 @@ fn take_back(name: &str, authority: &Path, system: System) -> Vec<String> {
     );
     let fedora = format!("sudo trust anchor --remove {file}");
     let nss = format!(
-        "find ~/.pki ~/.local/share/pki ~/.mozilla ~/.config/mozilla ~/snap/firefox -name cert9.db \
-         2>/dev/null | while read -r db; do certutil -D -d \"sql:$(dirname \"$db\")\" -n {name}; done"
+        "find ~/.pki ~/.local/share/pki ~/.mozilla ~/.config/mozilla ~/snap/firefox \
+         ~/snap/chromium/current/.pki -name cert9.db 2>/dev/null | while read -r db; do \
+         certutil -D -d \"sql:$(dirname \"$db\")\" -n {name}; done"
     );
     match system {
         System::Debian => vec![debian, nss],
@@ -214,7 +210,10 @@ pub(super) fn shell_word(path: &Path) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Quotes a path for `cmd` and PowerShell; a quotation mark cannot stand in a Windows path.
-fn windows_word(path: &Path) -> String {
-    format!("\"{}\"", path.display())
+/// Quotes a path for the shell of a system; a quotation mark cannot stand in a Windows path.
+fn word(path: &Path, system: System) -> String {
+    match system {
+        System::Windows => format!("\"{}\"", path.display()),
+        System::Debian | System::Fedora | System::MacOs | System::Other => shell_word(path),
+    }
 }
