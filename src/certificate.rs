@@ -11,8 +11,8 @@ use crate::tls::{Source, Tls, trust};
 pub struct CertificateOptions {
     /// Where the authority lives.
     pub directory: PathBuf,
-    /// The name of this machine, if it has one.
-    pub host_name: Option<String>,
+    /// Names and addresses by which others reach this machine.
+    pub names: Vec<String>,
     /// The system whose commands are printed.
     pub system: trust::System,
 }
@@ -25,7 +25,7 @@ pub struct CertificateOptions {
 pub fn run(options: &CertificateOptions) -> anyhow::Result<()> {
     let source = Source::Local {
         directory: options.directory.clone(),
-        names: options.host_name.iter().cloned().collect(),
+        names: options.names.clone(),
     };
     let tls = Tls::open(source, SystemTime::now())?;
     let mut out = io::stdout().lock();

@@ -260,7 +260,10 @@ fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
         Some(Subcommands::Plan(planning)) => Command::Plan(plan(planning)?),
         Some(Subcommands::Certificate(certificate)) => Command::Certificate(CertificateOptions {
             directory: authority_directory(&certificate.site)?,
-            host_name: host_name(),
+            names: host_name()
+                .into_iter()
+                .chain(Exposure::Everywhere.names())
+                .collect(),
             system: system(),
         }),
     })

@@ -104,13 +104,13 @@ async fn serve(options: &ServeOptions, started: Instant) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let mut refresh = tokio::time::interval(REFRESH_EVERY);
-    refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut ticks = tokio::time::interval(REFRESH_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             accepted = bound.accept() => runtimes.hand_over(accepted).await,
-            _ = refresh.tick() => refresh_certificate(&service).await,
-            _ = hang_up.recv() => refresh_certificate(&service).await,
+            _ = ticks.tick() => refresh(&service, Tls::refresh).await,
+            _ = hang_up.recv() => refresh(&service, Tls::reload).await,
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
         }
@@ -140,27 +140,28 @@ fn source(certificate: &Certificate, exposure: &Exposure) -> Source {
             host_name,
         } => Source::Local {
             directory: directory.clone(),
-            names: host_name
-                .iter()
-                .cloned()
-                .chain(
-                    exposure
-                        .reachable()
-                        .into_iter()
-                        .map(|address| address.to_string()),
-                )
-                .collect(),
+            names: host_name.iter().cloned().chain(exposure.names()).collect(),
         },
     }
 }
 
-async fn refresh_certificate(service: &Arc<Service>) {
+/// Looks at the certificate files, on a thread that may wait for the disk.
+async fn refresh(service: &Arc<Service>, look: fn(&Tls, SystemTime) -> Refresh) {
     let tls = Arc::clone(&service.tls);
-    match tokio::task::spawn_blocking(move || tls.refresh(SystemTime::now())).await {
-        Ok(Refresh::Unchanged) => {}
-        Ok(Refresh::Reloaded) => tracing::info!("a new certificate is in force"),
-        Ok(Refresh::Kept(error)) => {
-            tracing::warn!("{error:#}; the last good certificate stays in force");
+    let looked = tokio::task::spawn_blocking(move || {
+        let now = SystemTime::now();
+        (look(&tls, now), tls.warnings(now))
+    });
+    match looked.await {
+        Ok((Refresh::Unchanged, _)) => {}
+        Ok((Refresh::Reloaded, warnings)) => {
+            tracing::info!("a new certificate is in force");
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+        }
+        Ok((Refresh::Kept(error), _)) => {
+            tracing::warn!("{error}; the last good certificate stays in force");
         }
         Err(error) => tracing::error!(%error, "the certificate could not be looked at"),
     }

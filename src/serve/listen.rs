@@ -47,6 +47,13 @@ impl Exposure {
                 .collect(),
         }
     }
+
+    /// Returns those addresses as a certificate names them.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.reachable()
+            .into_iter()
+            .map(|address| address.to_string())
+    }
 }
 
 /// An address that means nothing without the name of an interface.
