@@ -1,7 +1,37 @@
 //! Style sheet to links: imports, faces and the URLs of each rule, with what decides whether the
 //! browser will fetch them.
 //!
-//! Knows nothing of the page; `graph::style` matches rules against a page's outline.
+//! Knows nothing of the page; `graph::style` matches rules against a page's outline. Read on in
+//! [`sheet`] (rules, nesting and conditions), [`selector`], [`declaration`], [`face`] and
+//! [`condition`].
+
+mod condition;
+mod declaration;
+mod face;
+mod selector;
+mod sheet;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+pub use condition::{Applies, media_applies};
+pub(crate) use declaration::{font_value, is_substituted, value};
+
+/// Rules kept of one sheet. A sheet with more is cut there and marked.
+pub const RULES_MAX: usize = 50_000;
+
+/// Compounds of selectors, and keys of them, that are kept of one sheet. A sheet with more is cut
+/// there and marked.
+pub const COMPOUNDS_IN_SHEET_MAX: usize = 400_000;
+
+/// Compounds of one selector. A selector with more makes its rule invalid.
+pub const COMPOUNDS_MAX: usize = 32;
+
+/// Blocks within blocks. What lies deeper is not read, and the sheet is marked.
+pub const NESTING_MAX: usize = 16;
+
+/// Bytes of a custom property's value that are kept; a longer value is unknown.
+pub const CUSTOM_VALUE_BYTES_MAX: usize = 1_024;
 
 /// What a style sheet names.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -10,8 +40,18 @@ pub struct StyleSheet {
     pub imports: Vec<Import>,
     /// `@font-face` rules, in order.
     pub faces: Vec<Face>,
-    /// Style rules that carry a URL, a font property or generated content, in order.
+    /// Style rules that carry a URL, or a property that decides which URLs and faces are used, in
+    /// order.
     pub rules: Vec<Rule>,
+    /// Names of cascade layers in the order in which they are first named; sublayers with dots.
+    pub layers: Vec<String>,
+    /// How many of `layers` are named before the last `@import`, and so before the layers of the
+    /// sheets that it imports.
+    pub leading_layers: usize,
+    /// Whether some rule asks for a wider or narrower face (`font-stretch`), which is not followed.
+    pub stretches: bool,
+    /// Whether a limit cut the sheet: what is missing may override what is there.
+    pub truncated: bool,
 }
 
 /// One `@import` rule (CSS Cascading 5, section 2).
@@ -19,10 +59,12 @@ pub struct StyleSheet {
 pub struct Import {
     /// The URL as written.
     pub url: String,
-    /// Media query list as written; empty if none.
+    /// Media query list as written; empty if none. [`media_applies`] judges it.
     pub media: String,
-    /// Whether a `supports(...)` condition stands on it.
+    /// Whether a `supports(...)` condition stands on it that some clients may not meet.
     pub supports: bool,
+    /// The cascade layer that the imported rules are put into, if any.
+    pub layer: Option<String>,
 }
 
 /// One `@font-face` rule (CSS Fonts 4, section 4).
@@ -35,31 +77,30 @@ pub struct Face {
     pub url: Option<String>,
     /// Lowest and highest weight, 1 to 1000.
     pub weight: (u16, u16),
+    /// Lowest and highest width in percent; 100 is normal.
+    pub width: (u16, u16),
     /// Whether the face is italic or oblique.
     pub italic: bool,
     /// Code point ranges, inclusive; empty means all.
     pub unicode_range: Vec<(u32, u32)>,
     /// The media, supports or container condition it stands under, if any.
-    pub condition: Option<String>,
+    pub condition: Option<Arc<str>>,
 }
 
 /// One style rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// The selectors of its list.
-    pub selectors: Vec<Selector>,
+    pub selectors: Selectors,
+    /// Declarations that decide which URLs and faces are used, in order.
+    pub declarations: Vec<Declaration>,
     /// URLs of its declarations that can be fetched, with what depends on the client marked.
     pub urls: Vec<RuleUrl>,
-    /// `font-family`, as an ordered list, if declared.
-    pub families: Option<Vec<String>>,
-    /// `font-weight`, if declared.
-    pub weight: Option<FontWeight>,
-    /// `font-style` is italic or oblique, if declared.
-    pub italic: Option<bool>,
-    /// Text of `content`, if declared.
-    pub content: Option<String>,
-    /// The media, supports or container condition it stands under, if any.
-    pub condition: Option<String>,
+    /// The media, supports or container condition it stands under, if any. Conditions that every
+    /// client meets are left out, and so are rules under one that none meets.
+    pub condition: Option<Arc<str>>,
+    /// The cascade layer it stands in, if any; sublayers with dots.
+    pub layer: Option<Arc<str>>,
 }
 
 /// A URL in a declaration.
@@ -69,8 +110,97 @@ pub struct RuleUrl {
     pub url: String,
     /// The property, in lower case.
     pub property: String,
-    /// Whether which candidate is fetched depends on the client (`image-set`, `cross-fade`).
+    /// Whether it depends on the client if it is fetched (`image-set`, `cross-fade`, custom properties,
+    /// properties that not every client knows).
     pub depends_on_client: bool,
+}
+
+/// A declaration that decides which URLs and faces are used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declaration {
+    /// What it sets; shorthands are taken apart.
+    pub property: Property,
+    /// `!important`.
+    pub important: bool,
+    /// What it is set to.
+    pub value: Value,
+    /// Indices of its URLs in [`Rule::urls`].
+    pub urls: Range<usize>,
+}
+
+/// A property that decides which URLs and faces are used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Property {
+    /// `font-family`
+    Family,
+    /// `font-weight`
+    Weight,
+    /// `font-style`
+    Style,
+    /// `content`
+    Content,
+    /// `display`
+    Display,
+    /// `content-visibility`
+    ContentVisibility,
+    /// `background-image`
+    Background,
+    /// `border-image-source`
+    BorderImage,
+    /// `list-style-image`
+    ListStyle,
+    /// `mask-image`
+    Mask,
+    /// `cursor`
+    Cursor,
+    /// `filter`, `clip-path` and their kin.
+    Effect,
+    /// A custom property, with its dashes.
+    Custom(Box<str>),
+}
+
+/// What a property is set to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Of `font-family`: what to try, in order.
+    Families(Vec<Family>),
+    /// Of `font-weight`.
+    Weight(FontWeight),
+    /// Of `font-style`: italic or oblique.
+    Italic(bool),
+    /// Of `content`: `none` or `normal`.
+    NoContent,
+    /// Of `content`: text, as far as the sheet tells it.
+    Content(String),
+    /// Of `display` and `content-visibility`: whether there is anything to see.
+    Shown(bool),
+    /// Of a property that takes images: whatever URLs the declaration has.
+    Images,
+    /// Of a custom property: as written.
+    Text(Box<str>),
+    /// Holds `var()`: to be substituted, then read as the property's value.
+    Variable(Box<str>),
+    /// The same of the shorthand `font`.
+    FontVariable(Box<str>),
+    /// `inherit`
+    Inherit,
+    /// `initial`
+    Initial,
+    /// `unset`
+    Unset,
+    /// `revert`
+    Revert,
+    /// Known to be set, but not to what.
+    Unknown,
+}
+
+/// One name in a `font-family` list.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// A family, in lower case (names are compared without regard to case).
+    Named(String),
+    /// `serif`, `system-ui` and the like: there on every client, never fetched.
+    Generic,
 }
 
 /// A declared weight.
@@ -84,6 +214,9 @@ pub enum FontWeight {
     Lighter,
 }
 
+/// A selector list, shared by the rules nested in its rule.
+pub type Selectors = Arc<[Selector]>;
+
 /// A complex selector: compounds from the rightmost (the subject) leftwards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selector {
@@ -91,6 +224,19 @@ pub struct Selector {
     pub compounds: Vec<(Combinator, Compound)>,
     /// Specificity (Selectors 4, section 16), packed as a * 2^20 + b * 2^10 + c.
     pub specificity: u32,
+    /// One of these an element must have to be the subject; empty: any element may be.
+    pub keys: Vec<Key>,
+}
+
+/// What an element must have to be a selector's subject.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// The id.
+    Id(String),
+    /// The class.
+    Class(String),
+    /// The name.
+    Tag(String),
 }
 
 /// How a compound is joined to the compound on its right.
@@ -102,7 +248,9 @@ pub enum Combinator {
     Descendant,
     /// `>`.
     Child,
-    /// `+` or `~`.
+    /// `+`.
+    NextSibling,
+    /// `~`.
     Sibling,
 }
 
@@ -115,15 +263,87 @@ pub struct Compound {
     pub id: Option<String>,
     /// All classes.
     pub classes: Vec<String>,
-    /// `before`, `after` or another pseudo-element.
+    /// Selectors on the attributes `id` and `class`.
+    pub attributes: Vec<AttributeSelector>,
+    /// `:is`, `:where`, `:not` and the parent of a nested rule.
+    pub lists: Vec<SelectorTest>,
+    /// `:root`, `:link`, `:first-child` and their kin.
+    pub structure: Vec<Structure>,
+    /// `before` or `after`. Selectors with other pseudo-elements are left out of their list.
     pub pseudo_element: Option<String>,
-    /// Whether a state decides that no page has at load (`:hover`, `:focus`, `:active`, `:checked` ...).
+    /// Whether a state decides that no page has at load (`:hover`, `:focus`, `:active`, `:visited`
+    /// ...): then it does not match.
     pub needs_interaction: bool,
-    /// Whether it holds something the outline cannot decide (`:not`, `:is`, attributes, `:nth-child`).
+    /// Whether it holds something the outline cannot decide (`:has`, attributes, `:checked`).
     pub undecided: bool,
 }
 
+/// A selector on the attribute `id` or `class`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttributeSelector {
+    /// Whether the attribute is `class`; else it is `id`.
+    pub on_class: bool,
+    /// How the value is compared; `None`: it only has to be there.
+    pub test: Option<(AttributeTest, String)>,
+    /// `i`: letters match in either case.
+    pub ignore_case: bool,
+}
+
+/// How an attribute's value is compared (Selectors 4, section 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttributeTest {
+    /// `=`
+    Equals,
+    /// `~=`
+    Includes,
+    /// `|=`
+    Dash,
+    /// `^=`
+    Prefix,
+    /// `$=`
+    Suffix,
+    /// `*=`
+    Contains,
+}
+
+/// A test of an element against further selectors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SelectorTest {
+    /// `:not`: none of them may match; else one must.
+    pub negated: bool,
+    /// The selectors.
+    pub selectors: Selectors,
+}
+
+/// What an element is in the document (Selectors 4, sections 8 and 13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Structure {
+    /// `:root`
+    Root,
+    /// `:link`, `:any-link`
+    Link,
+    /// `:first-child`, `:nth-child(an+b)`
+    Child {
+        /// `a` of `an+b`.
+        step: i32,
+        /// `b` of `an+b`.
+        offset: i32,
+    },
+    /// `:last-child`, `:nth-last-child(an+b)`
+    LastChild {
+        /// `a` of `an+b`.
+        step: i32,
+        /// `b` of `an+b`.
+        offset: i32,
+    },
+}
+
 /// Reads a style sheet. Never fails: what is malformed is dropped as CSS Syntax 3 says.
-pub fn parse(_text: &str) -> StyleSheet {
-    StyleSheet::default()
+pub fn parse(text: &str) -> StyleSheet {
+    sheet::parse(text)
+}
+
+/// Reads the value of a `style` attribute: declarations and URLs of a rule without selectors.
+pub fn parse_attribute(text: &str) -> Rule {
+    sheet::parse_attribute(text)
 }
