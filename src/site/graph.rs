@@ -19,15 +19,16 @@ use super::{Entry, Links, Site, SiteUrl, UrlPath};
 /// Everything a page needs.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
-    /// In the order a browser needs them: by [`Need`], then in document order, each file after the one
-    /// that names it. Each URL once.
+    /// In the order a browser needs them: by [`Need`], then in document order, each file after the
+    /// one that names it. Each URL once.
     pub subresources: Vec<Subresource>,
-    /// Paths that are linked and not in the snapshot, sorted. Not those of files that nothing could be sent
-    /// ahead for, such as lazy images and frames.
+    /// Paths that are linked and not in the snapshot, sorted. Not those of files that nothing could
+    /// be sent ahead for, such as lazy images and frames.
     pub unknown: Vec<UrlPath>,
     /// Bytes of the document before the end of its head.
     pub head_length: usize,
-    /// The document carries `nopush` for the whole page (`<html data-nopush>` or `<body data-nopush>`).
+    /// The document carries `nopush` for the whole page (`<html data-nopush>` or `<body
+    /// data-nopush>`).
     pub nopush: bool,
 }
 
@@ -157,8 +158,8 @@ pub enum Obstacle {
     NotRendered,
 }
 
-/// Returns what the page at `url` needs, as far as the snapshot knows. Empty if that is no page, or one
-/// that is streamed.
+/// Returns what the page at `url` needs, as far as the snapshot knows. Empty if that is no page, or
+/// one that is streamed.
 pub fn graph(site: &Site, url: &SiteUrl) -> Graph {
     match site.entry(url.path().as_str()) {
         None => Graph {

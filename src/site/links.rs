@@ -1,7 +1,8 @@
 //! Bytes to links: what a document, style sheet or module names, in document order.
 //!
 //! Pure parsing, without resolving: URLs stay as written, and nothing here knows which files exist.
-//! Read on in [`html`], [`css`], [`module`] and [`import_map`]; `graph` resolves and orders what they find.
+//! Read on in [`html`], [`css`], [`module`] and [`import_map`]; `graph` resolves and orders what
+//! they find.
 
 pub mod css;
 pub mod html;

@@ -1,8 +1,10 @@
-//! One place for each subresource: the best of the ways to it, then the order a browser needs them in.
+//! One place for each subresource: the best of the ways to it, then the order a browser needs them
+//! in.
 
 use super::{Need, Subresource};
 
-/// A subresource while the walk goes on: `behind` is an index into the list of all, `depth` is not set.
+/// A subresource while the walk goes on: `behind` is an index into the list of all, `depth` is not
+/// set.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) subresource: Subresource,
@@ -64,8 +66,8 @@ struct Place {
     discovery: usize,
 }
 
-/// Orders by need, then in document order, with what hides after what it hides behind; turns `behind`
-/// into indices of the new order and sets `depth`.
+/// Orders by need, then in document order, with what hides after what it hides behind; turns
+/// `behind` into indices of the new order and sets `depth`.
 pub(super) fn in_order(found: Vec<Found>) -> Vec<Subresource> {
     let mut by_discovery: Vec<usize> = (0..found.len()).collect();
     by_discovery.sort_by_key(|at| found[*at].discovery);

@@ -1,4 +1,5 @@
-//! What a link is for: destination and urgency by its kind (HTML, section 4.6.7; Fetch, section 2.2.5).
+//! What a link is for: destination and urgency by its kind (HTML, section 4.6.7; Fetch, section
+//! 2.2.5).
 
 use super::{Destination, Need, Obstacle};
 use crate::site::links::html::{Link, LinkKind};

@@ -181,7 +181,8 @@ fn what_not_every_client_fetches_has_an_obstacle() {
         <link rel=stylesheet href=print.css media=print>
         <link rel=stylesheet href=wide.css media='(min-width: 1px)'>
         <link rel=stylesheet href=dark.css media='(prefers-color-scheme: dark)'>
-        <link rel=stylesheet href=all.css media=all><link rel=stylesheet href=screen.css media=screen>
+        <link rel=stylesheet href=all.css media=all>
+        <link rel=stylesheet href=screen.css media=screen>
         <link rel=stylesheet href=nopush.css data-nopush>
         <link rel=preload as=image href=p.png media='(min-width: 1px)'>
         <link rel=preload as=video href=v.mp4>
@@ -224,7 +225,8 @@ fn missing_files_are_asked_for_once() {
     let url = SiteUrl::parse("/").unwrap();
     assert_eq!(
         render(&graph(&asked, &url)),
-        "RenderBlocking /a.js Script\nImage /sub/ Image\nImage /b.png Image !Lazy\n? /a.js\n? /sub/\n"
+        "RenderBlocking /a.js Script\nImage /sub/ Image\nImage /b.png Image !Lazy\n? /a.js\n? \
+         /sub/\n"
     );
     let told = asked
         .with_missing(&UrlPath::parse("/a.js").unwrap())
@@ -232,7 +234,8 @@ fn missing_files_are_asked_for_once() {
         .with_missing(&UrlPath::parse("/b.png").unwrap());
     assert_eq!(
         render(&graph(&told, &url)),
-        "RenderBlocking /a.js Script !Missing\nImage /sub/ Image !Missing\nImage /b.png Image !Missing\n"
+        "RenderBlocking /a.js Script !Missing\nImage /sub/ Image !Missing\nImage /b.png Image \
+         !Missing\n"
     );
 }
 

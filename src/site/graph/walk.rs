@@ -1,9 +1,9 @@
 //! The walk from a document through its style sheets and modules.
 //!
-//! The same file can be reached on several ways. The best one counts: one without an obstacle before one
-//! with, then the more urgent. A file is walked again only when a strictly better way to it is found, so
-//! the walk ends on cycles too, and no file ever hides behind itself. Read on in `styles`, which decides what
-//! of the style sheets is used.
+//! The same file can be reached on several ways. The best one counts: one without an obstacle
+//! before one with, then the more urgent. A file is walked again only when a strictly better way to
+//! it is found, so the walk ends on cycles too, and no file ever hides behind itself. Read on in
+//! `styles`, which decides what of the style sheets is used.
 
 mod styles;
 
@@ -256,7 +256,8 @@ impl<'site> Walk<'site> {
         })
     }
 
-    /// Returns what stands in the way of a target after a look at the snapshot; notes what that lacks.
+    /// Returns what stands in the way of a target after a look at the snapshot; notes what that
+    /// lacks.
     fn look_up(
         &mut self,
         target: &Target,
@@ -278,8 +279,8 @@ impl<'site> Walk<'site> {
         obstacle
     }
 
-    /// Returns the file that a way leads through, if it is worth a walk: not too deep, and not walked
-    /// before on a way that was as good.
+    /// Returns the file that a way leads through, if it is worth a walk: not too deep, and not
+    /// walked before on a way that was as good.
     fn enter(&mut self, way: Way) -> Option<&'site Asset> {
         let index = way.behind?;
         let rank = (way.obstacle.is_some(), way.need);
@@ -309,7 +310,8 @@ impl<'site> Walk<'site> {
         }
     }
 
-    /// Walks the imports of a style sheet; what its rules and faces name has to wait for the cascade.
+    /// Walks the imports of a style sheet; what its rules and faces name has to wait for the
+    /// cascade.
     fn sheet(&mut self, base: Url, sheet: &'site StyleSheet, media: Media, way: Way) {
         for import in &sheet.imports {
             let Some(url) = resolve(&base, &import.url) else {

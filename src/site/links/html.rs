@@ -1,8 +1,8 @@
 //! Document to links: every URL a browser may fetch for it, in document order, and the outline that
 //! style rules are matched against.
 //!
-//! Knows nothing of which files exist, nor of what is worth sending; `graph` does. Read on in `reader`
-//! (elements to links), `tree` (which element is inside which) and `references`.
+//! Knows nothing of which files exist, nor of what is worth sending; `graph` does. Read on in
+//! `reader` (elements to links), `tree` (which element is inside which) and `references`.
 
 mod attributes;
 mod reader;
@@ -18,8 +18,8 @@ use lol_html::{HtmlRewriter, MemorySettings, Settings, doc_comments, doc_text, d
 use self::reader::Reader;
 use super::css::StyleSheet;
 
-/// Most memory that `lol_html` may take for one document, in bytes: for the stack of open elements, and for
-/// a tag or comment that the end of the document cuts off.
+/// Most memory that `lol_html` may take for one document, in bytes: for the stack of open elements,
+/// and for a tag or comment that the end of the document cuts off.
 const PARSER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What a document names and how it is built.
@@ -149,8 +149,8 @@ pub struct Element {
     pub unrendered: bool,
 }
 
-/// Reads a document. Never fails: what `lol_html` cannot read yields what was found before it. A document
-/// in UTF-16 is empty.
+/// Reads a document. Never fails: what `lol_html` cannot read yields what was found before it. A
+/// document in UTF-16 is empty.
 pub fn parse(text: &[u8]) -> Document {
     // lol_html knows ASCII-compatible encodings only.
     if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {

@@ -40,8 +40,9 @@ impl ImportMap {
         Some(Self { imports, scopes })
     }
 
-    /// Returns what a specifier means in the module at `importer`: "resolve a module specifier" (HTML,
-    /// section 8.1.5.2). `None` where that throws: a bare specifier that nothing maps, or a blocked one.
+    /// Returns what a specifier means in the module at `importer`: "resolve a module specifier"
+    /// (HTML, section 8.1.5.2). `None` where that throws: a bare specifier that nothing maps, or a
+    /// blocked one.
     pub fn resolve(&self, specifier: &str, importer: &Url) -> Option<Url> {
         let url = url_like(specifier, importer);
         let normalised = url.as_ref().map_or(specifier, Url::as_str);

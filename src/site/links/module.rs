@@ -1,7 +1,7 @@
 //! Module to links: its static imports.
 //!
-//! Knows nothing of import maps, nor of where the module stands: specifiers stay as written. Read on in
-//! [`super::import_map`], which turns them into URLs.
+//! Knows nothing of import maps, nor of where the module stands: specifiers stay as written. Read
+//! on in [`super::import_map`], which turns them into URLs.
 
 use oxc_allocator::Allocator;
 use oxc_parser::Parser;
@@ -11,9 +11,9 @@ use oxc_span::SourceType;
 /// Imports nearly always come first.
 const MODULE_BYTES_MAX: usize = 256 * 1024;
 
-/// Stack reserved for each byte of a module. The parser descends recursively, without a limit of its
-/// own, and overflowing a stack ends the process. The deepest text per byte is an opening bracket
-/// repeated; it was measured to take 1.1 kB each.
+/// Stack reserved for each byte of a module. The parser descends recursively, without a limit of
+/// its own, and overflowing a stack ends the process. The deepest text per byte is an opening
+/// bracket repeated; it was measured to take 1.1 kB each.
 const STACK_BYTES_PER_BYTE: usize = 4096;
 
 /// Stack reserved besides, in bytes.
@@ -45,7 +45,8 @@ pub fn imports(text: &str) -> Vec<String> {
 fn read(text: &str, is_whole: bool) -> Vec<String> {
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, text, SourceType::mjs()).parse();
-    // A module with a syntax error never asks for its imports. Of one that was cut short, the error is ours.
+    // A module with a syntax error never asks for its imports. Of one that was cut short, the error
+    // is ours.
     if is_whole && (parsed.panicked || !parsed.diagnostics.is_empty()) {
         return Vec::new();
     }

@@ -100,8 +100,8 @@ impl Walk<'_> {
         self.visit(&url, destination, request, way);
     }
 
-    /// Makes a style sheet of the `style` attributes that name URLs, so that the cascade decides over
-    /// them too. Each becomes a rule for a class that only its element has.
+    /// Makes a style sheet of the `style` attributes that name URLs, so that the cascade decides
+    /// over them too. Each becomes a rule for a class that only its element has.
     fn style_attributes<'outline>(&mut self, outline: &'outline Outline) -> Cow<'outline, Outline> {
         let mut outline = Cow::Borrowed(outline);
         let mut rules = String::new();

@@ -78,7 +78,8 @@ pub(super) enum ScriptType {
 }
 
 impl ScriptType {
-    /// "Prepare the script element" (HTML, section 4.12.1.1), steps 8 to 12; `None` for a data block.
+    /// "Prepare the script element" (HTML, section 4.12.1.1), steps 8 to 12; `None` for a data
+    /// block.
     pub(super) fn of(attributes: &Attributes) -> Option<Self> {
         let written = match (attributes.get("type"), attributes.get("language")) {
             (Some(""), _) | (None, None | Some("")) => return Some(Self::Classic),

@@ -73,8 +73,9 @@ impl<'text> Reader<'text> {
         self.document
     }
 
-    /// Notes that a token was seen. `lol_html` tells of an end tag only where its own stack, which knows no
-    /// implied ends, has a partner for it; but nothing else can stand between the tokens it tells of.
+    /// Notes that a token was seen. `lol_html` tells of an end tag only where its own stack, which
+    /// knows no implied ends, has a partner for it; but nothing else can stand between the tokens
+    /// it tells of.
     pub(super) fn skip(&mut self, token: Range<usize>) {
         let text = self.text;
         let mut between = text.get(self.position..token.start).unwrap_or_default();
@@ -124,7 +125,9 @@ impl<'text> Reader<'text> {
             "img".clone_into(&mut name);
         }
         let attributes = Attributes::read(tag);
-        self.tree.make_room(&name, foreign, range.start);
+        if !self.tree.make_room(&name, foreign, range.start) {
+            return;
+        }
         let is_ignored = self.tree.is_inside("select") && name != "script";
         if !self.tree.is_inert() && !is_ignored {
             self.read_links(&name, &attributes, range.start);

@@ -1,7 +1,7 @@
 //! Character references (HTML, section 13.2.5.72): `&amp;` and its kin, in attributes and in text.
 //!
-//! Knows the names of HTML 4 and those of ASCII characters. A URL with a rarer name stays as written, so
-//! it leads nowhere and nothing is sent ahead for it.
+//! Knows the names of HTML 4 and those of ASCII characters. A URL with a rarer name stays as
+//! written, so it leads nowhere and nothing is sent ahead for it.
 
 use std::borrow::Cow;
 

@@ -89,6 +89,14 @@ pub(super) fn is_table_scope(tag: &str) -> bool {
     matches!(tag, "html" | "table" | "template")
 }
 
+/// Elements that exist only inside of a table.
+pub(super) fn is_table_part(tag: &str) -> bool {
+    matches!(
+        tag,
+        "caption" | "col" | "colgroup" | "tbody" | "td" | "tfoot" | "th" | "thead" | "tr"
+    )
+}
+
 pub(super) fn is_formatting(tag: &str) -> bool {
     matches!(
         tag,

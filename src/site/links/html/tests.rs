@@ -215,8 +215,10 @@ fn images_media_and_frames() {
         ("<img alt=x>", ""),
         ("<image src=a.png>", "Image a.png body"),
         (
-            "<picture><source srcset=a.avif type=image/avif media='(width > 1px)'><img src=a.png></picture>",
-            "Image a.avif body client media=(width > 1px) type=image/avif [a.avif|] / Image a.png body client",
+            "<picture><source srcset=a.avif type=image/avif media='(width > 1px)'><img \
+             src=a.png></picture>",
+            "Image a.avif body client media=(width > 1px) type=image/avif [a.avif|] / Image \
+             a.png body client",
         ),
         ("<picture><img src=a.png></picture>", "Image a.png body"),
         (
@@ -333,7 +335,8 @@ fn utf_16_is_not_read() {
     assert_eq!(parse(b"\xff<img src=a>\xfc").links.len(), 1);
 }
 
-/// Renders an outline as `tag#id.class'text'(children)`; what is not rendered is struck out with `-`.
+/// Renders an outline as `tag#id.class'text'(children)`; what is not rendered is struck out with
+/// `-`.
 fn outline(html: &str) -> String {
     fn render(outline: &Outline, parent: Option<u32>, into: &mut String) {
         for (at, element) in outline.elements.iter().enumerate() {
@@ -405,7 +408,7 @@ fn implied_ends_do_not_nest() {
         ("<p>a<span>b<ul>", "(p'a'(span'b') ul)"),
         ("<p><b>a</p>b", "'b'(p(b'a'))"),
         ("<div><p>a</div>b", "'b'(div(p'a'))"),
-        ("<p>a<div>b</p>c</div>d", "'d'(p'a' div'bc')"),
+        ("<p>a<div>b</p>c</div>d", "'d'(p'a' div'bc'(p))"),
         (
             "<ul><li>a<li>b<ul><li>c</ul>d<li>e</ul>",
             "(ul(li'a' li'bd'(ul(li'c')) li'e'))",
@@ -429,6 +432,17 @@ fn implied_ends_do_not_nest() {
         ("<span>a</div>b</span>c", "'c'(span'ab')"),
         ("<b><i>a</b>b", "'b'(b(i'a'))"),
         ("<img>a<br>b<br/>c", "'abc'(img br br)"),
+        ("<td>a<tr>b</td>", "'ab'"),
+        (
+            "<table>a<div>b</div><tr>c<td>d</table>",
+            "'ac'(table(tbody(tr(td'd'))) div'b')",
+        ),
+        (
+            "<table><col><tr><td>a</table>",
+            "(table(colgroup(col) tbody(tr(td'a'))))",
+        ),
+        ("<form><p><form>a</form>b", "'b'(form(p'a'))"),
+        ("a</p>b</br>", "'ab'(p br)"),
         ("<div/>a</div>b", "'b'(div'a')"),
         ("a</b></i></x>b", "'ab'"),
         ("<button>a<p>b</button>c", "'c'(button'a'(p'b'))"),
@@ -486,7 +500,8 @@ fn what_is_not_rendered_is_marked() {
         ("<canvas>a<p>b</p></canvas>c", "'c'(canvas(-p'b'))"),
         ("<iframe>a</iframe>b", "'b'(iframe)"),
         (
-            "<input type=hidden value=a><input value=b><input placeholder=c><input type=checkbox value=d>",
+            "<input type=hidden value=a><input value=b><input placeholder=c><input \
+             type=checkbox value=d>",
             "(-input input'b' input'c' input)",
         ),
         ("<textarea>&lt;b></textarea>", "(textarea'<>b')"),

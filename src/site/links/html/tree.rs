@@ -1,12 +1,12 @@
 //! Tags to a tree: which element is whose parent, and where the head ends.
 //!
-//! A small part of tree construction (HTML, section 13.2.6): void elements, implied tags, implied ends
-//! and scopes, without foster parenting and without reopening of formatting elements. Knows nothing of
-//! links.
+//! A small part of tree construction (HTML, section 13.2.6): void elements, implied tags, implied
+//! ends and scopes, without foster parenting and without reopening of formatting elements. Knows
+//! nothing of links.
 
 use super::tags::{
     closes_paragraph, is_formatting, is_head_element, is_heading, is_integration_point,
-    is_never_rendered, is_scope, is_special, is_table_scope, is_void,
+    is_never_rendered, is_scope, is_special, is_table_part, is_table_scope, is_void,
 };
 use super::text::Text;
 use super::{Element, Outline};
@@ -73,31 +73,42 @@ pub(super) struct StartTag {
 }
 
 impl Tree {
-    /// Whether an element belongs to SVG or `MathML`. `lol_html` says where its content belongs, which
-    /// differs for `foreignObject` and the like.
+    /// Whether an element belongs to SVG or `MathML`. `lol_html` says where its content belongs,
+    /// which differs for `foreignObject` and the like.
     pub(super) fn is_foreign(&self, tag: &str, content_is_foreign: bool) -> bool {
         let is_inside = |open: &Open| open.foreign && !is_integration_point(&open.tag);
         content_is_foreign || (is_integration_point(tag) && self.open.last().is_some_and(is_inside))
     }
 
     /// Closes and opens what a start tag implies. After it, [`Tree::parent`] is where the element
-    /// belongs.
-    pub(super) fn make_room(&mut self, tag: &str, foreign: bool, offset: usize) {
+    /// belongs. Returns whether there will be an element: forms in forms and parts of a table
+    /// outside of one are ignored.
+    pub(super) fn make_room(&mut self, tag: &str, foreign: bool, offset: usize) -> bool {
         if self.templates > 0 {
-            return;
+            return true;
+        }
+        let is_ignored = (is_table_part(tag) && self.find(&["table"], is_table_scope).is_none())
+            || (tag == "form" && self.is_inside("form"));
+        if !foreign && is_ignored {
+            return false;
         }
         if !foreign {
             self.leave_foreign();
         }
         match tag {
-            "html" => return self.ensure_html(),
-            "head" if self.mode == Mode::BeforeHead => return self.ensure_html(),
-            "head" => return,
+            "html" => {
+                self.ensure_html();
+                return true;
+            }
+            "head" => {
+                self.ensure_html();
+                return self.mode == Mode::BeforeHead;
+            }
             _ if !foreign && self.mode != Mode::InBody && is_head_element(tag) => {
                 if self.mode == Mode::BeforeHead {
                     self.start_head();
                 }
-                return;
+                return true;
             }
             _ => self.ensure_body(offset),
         }
@@ -105,6 +116,7 @@ impl Tree {
             self.close_implied(tag);
             self.open_implied(tag);
         }
+        true
     }
 
     /// Adds the element of a start tag that [`Tree::make_room`] has prepared.
@@ -114,7 +126,6 @@ impl Tree {
             match tag.as_str() {
                 "html" => return self.merge(self.html, start.element),
                 "body" => return self.merge(self.body, start.element),
-                "head" if self.mode != Mode::BeforeHead => return,
                 "head" => self.mode = Mode::InHead,
                 _ => {}
             }
@@ -161,8 +172,16 @@ impl Tree {
             "html" | "body" => return,
             _ => {}
         }
-        if let Some(at) = self.find_closed_by(tag) {
-            self.close_from(at);
+        match self.find_closed_by(tag) {
+            Some(at) => self.close_from(at),
+            // These two become elements when they close nothing.
+            None if matches!(tag, "p" | "br") && self.mode == Mode::InBody => {
+                self.add(Element {
+                    tag: tag.to_owned(),
+                    ..Element::default()
+                });
+            }
+            None => {}
         }
     }
 
@@ -175,10 +194,10 @@ impl Tree {
         if matches!(self.parent(), "" | "html" | "head") {
             self.ensure_body(offset);
         }
-        if let Some(open) = self.open.last_mut()
-            && open.hides == Hides::Nothing
+        if let Some(home) = self.home("")
+            && self.open[home].hides == Hides::Nothing
         {
-            open.text.add(text);
+            self.open[home].text.add(text);
         }
     }
 
@@ -216,7 +235,11 @@ impl Tree {
             self.outline.truncated = true;
             return None;
         }
-        let parent = self.open.iter().rposition(|open| open.element.is_some());
+        let parent = self.home(&element.tag).and_then(|home| {
+            self.open[..=home]
+                .iter()
+                .rposition(|open| open.element.is_some())
+        });
         if let Some(at) = parent {
             let hides = match self.open[at].hides {
                 Hides::AllButSummary if element.tag == "summary" => Hides::Nothing,
@@ -232,6 +255,23 @@ impl Tree {
         let index = u32::try_from(self.outline.elements.len()).ok();
         self.outline.elements.push(element);
         index
+    }
+
+    /// Returns the open element that an element or text (with no tag) stands in: what may not stand
+    /// in a table stands before it ("foster parenting").
+    fn home(&self, tag: &str) -> Option<usize> {
+        let innermost = self.open.len().checked_sub(1)?;
+        let may_stand_in_table =
+            is_table_part(tag) || is_head_element(tag) || matches!(tag, "form" | "input");
+        if may_stand_in_table
+            || !matches!(self.parent(), "table" | "tbody" | "thead" | "tfoot" | "tr")
+        {
+            return Some(innermost);
+        }
+        match self.find(&["table"], is_table_scope) {
+            Some(table) => table.checked_sub(1),
+            None => Some(innermost),
+        }
     }
 
     /// A second `html` or `body` tag only adds attributes that the first has not.
@@ -301,7 +341,8 @@ impl Tree {
         self.body = self.open_plain("body");
     }
 
-    /// HTML elements that break out of SVG and `MathML` close them; `lol_html` has decided which do.
+    /// HTML elements that break out of SVG and `MathML` close them; `lol_html` has decided which
+    /// do.
     fn leave_foreign(&mut self) {
         while let Some(open) = self.open.last() {
             if !open.foreign || is_integration_point(&open.tag) {
@@ -348,8 +389,11 @@ impl Tree {
         }
     }
 
-    /// Rows and row groups that a table's cells imply.
+    /// Rows and groups that a table's cells and columns imply.
     fn open_implied(&mut self, tag: &str) {
+        if tag == "col" && self.parent() == "table" {
+            self.open_plain("colgroup");
+        }
         if matches!(tag, "tr" | "td" | "th") && self.parent() == "table" {
             self.open_plain("tbody");
         }
