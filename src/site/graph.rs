@@ -3,9 +3,8 @@
 //! A pure function of a snapshot: what is linked but not yet in it is named in [`Graph::unknown`],
 //! and the caller loads that and asks again. Nothing here knows of pushing; [`super::plan`] does.
 //!
-//! Read on in `walk` (which finds everything), `purpose`, `media`, [`style`] and `order`.
+//! Read on in `walk` (which finds everything), `purpose`, [`style`] and `order`.
 
-mod media;
 mod order;
 mod purpose;
 pub mod style;

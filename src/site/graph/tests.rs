@@ -1,5 +1,7 @@
 //! A site in, a list out.
 
+mod styles;
+
 use std::fmt::Write as _;
 
 use bytes::Bytes;

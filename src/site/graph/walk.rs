@@ -7,17 +7,15 @@
 
 mod styles;
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use url::Url;
 
-use super::media::Media;
 use super::order::{Found, in_order};
 use super::purpose::purpose;
 use super::{Destination, Graph, Need, Obstacle, Subresource, Target};
-use crate::site::links::css::StyleSheet;
+use crate::site::links::css::{Applies, Import, StyleSheet, media_applies};
 use crate::site::links::html::{Crossorigin, Document, Link, LinkKind};
 use crate::site::links::import_map::ImportMap;
 use crate::site::{Asset, Entry, Links, Site, SiteUrl, UrlPath};
@@ -103,8 +101,8 @@ struct Request {
 /// A style sheet of the page.
 struct Sheet<'site> {
     base: Url,
-    content: Cow<'site, StyleSheet>,
-    media: Media,
+    content: &'site StyleSheet,
+    circumstance: Circumstance,
     way: Way,
 }
 
@@ -159,9 +157,9 @@ impl<'site> Walk<'site> {
     }
 
     fn link(&mut self, link: &'site Link) {
-        let media = Media::of(if has_media(link) { &link.media } else { "" });
+        let applies = media_applies(if has_media(link) { &link.media } else { "" });
         let (destination, need, kind_obstacle) = purpose(link);
-        let depends_on_client = link.depends_on_client || media != Media::Always;
+        let depends_on_client = link.depends_on_client || applies != Applies::Always;
         let obstacles = [
             kind_obstacle,
             link.lazy.then_some(Obstacle::Lazy),
@@ -178,7 +176,9 @@ impl<'site> Walk<'site> {
         };
         let base = self.base_of(link).clone();
         match &link.kind {
-            LinkKind::InlineStyle(sheet) => self.sheet(base, sheet, media, way),
+            LinkKind::InlineStyle(sheet) => {
+                self.sheet(base, sheet, Circumstance::of_link(applies), way);
+            }
             LinkKind::InlineModule(specifiers) => {
                 self.modules(specifiers, &base, crossorigin(link), way);
             }
@@ -187,16 +187,16 @@ impl<'site> Walk<'site> {
                     && let Some(way) =
                         self.visit(&url, destination, request(link, destination), way)
                 {
-                    self.walk_on(link, url, media, way);
+                    self.walk_on(link, url, applies, way);
                 }
             }
         }
     }
 
     /// Goes on through the file that a link names, if that names others.
-    fn walk_on(&mut self, link: &Link, url: Url, media: Media, way: Way) {
+    fn walk_on(&mut self, link: &Link, url: Url, applies: Applies, way: Way) {
         match link.kind {
-            LinkKind::StyleSheet => self.style_sheet(url, media, way),
+            LinkKind::StyleSheet => self.style_sheet(url, Circumstance::of_link(applies), way),
             LinkKind::Module { .. } => self.module(&url, crossorigin(link), way),
             // Clients do not look into what they preload.
             _ => {}
@@ -302,43 +302,41 @@ impl<'site> Walk<'site> {
         }
     }
 
-    fn style_sheet(&mut self, url: Url, media: Media, way: Way) {
+    fn style_sheet(&mut self, url: Url, circumstance: Circumstance, way: Way) {
         if let Some(asset) = self.enter(way)
             && let Links::StyleSheet(sheet) = asset.links()
         {
-            self.sheet(url, sheet, media, way);
+            self.sheet(url, sheet, circumstance, way);
         }
     }
 
     /// Walks the imports of a style sheet; what its rules and faces name has to wait for the
     /// cascade.
-    fn sheet(&mut self, base: Url, sheet: &'site StyleSheet, media: Media, way: Way) {
-        for import in &sheet.imports {
+    fn sheet(
+        &mut self,
+        base: Url,
+        content: &'site StyleSheet,
+        circumstance: Circumstance,
+        way: Way,
+    ) {
+        for import in &content.imports {
             let Some(url) = resolve(&base, &import.url) else {
                 continue;
             };
-            let import_media = match Media::of(&import.media) {
-                Media::Always if import.supports => Media::DependsOnClient,
-                media => media,
-            };
-            let depends_on_client = import_media != Media::Always;
+            let depends_on_client = applies(import) != Applies::Always;
             let request = Request {
                 media: import.media.clone(),
                 obstacle: depends_on_client.then_some(Obstacle::DependsOnClient),
                 ..Request::default()
             };
             if let Some(way) = self.visit(&url, Destination::Style, request, way) {
-                self.style_sheet(url, media.max(import_media), way);
+                self.style_sheet(url, circumstance.of_import(import), way);
             }
         }
-        let content = match media {
-            Media::Always | Media::Never => Cow::Borrowed(sheet),
-            Media::DependsOnClient => Cow::Owned(conditional(sheet)),
-        };
         let sheet = Sheet {
             base,
             content,
-            media,
+            circumstance,
             way,
         };
         let is_same =
@@ -377,6 +375,44 @@ impl<'site> Walk<'site> {
                 self.module(&url, crossorigin, way);
             }
         }
+    }
+}
+
+/// What decides over all of a style sheet, gathered from the link and the imports that lead to it.
+#[derive(Debug, Clone)]
+struct Circumstance {
+    applies: Applies,
+    /// The cascade layer it is imported into; layers in layers with dots.
+    layer: Option<String>,
+}
+
+impl Circumstance {
+    fn of_link(applies: Applies) -> Self {
+        Self {
+            applies,
+            layer: None,
+        }
+    }
+
+    fn of_import(&self, import: &Import) -> Self {
+        let applies = match (self.applies, applies(import)) {
+            (Applies::Never, _) | (_, Applies::Never) => Applies::Never,
+            (Applies::Always, Applies::Always) => Applies::Always,
+            _ => Applies::Depends,
+        };
+        let layers = [&self.layer, &import.layer];
+        let layers: Vec<&str> = layers.into_iter().flatten().map(String::as_str).collect();
+        Self {
+            applies,
+            layer: (!layers.is_empty()).then(|| layers.join(".")),
+        }
+    }
+}
+
+fn applies(import: &Import) -> Applies {
+    match media_applies(&import.media) {
+        Applies::Always if import.supports => Applies::Depends,
+        applies => applies,
     }
 }
 
@@ -441,18 +477,4 @@ fn is_worth_loading(destination: Destination, obstacle: Option<Obstacle>, depth:
         }
         Some(_) => false,
     }
-}
-
-/// Returns a sheet all of which depends on the client.
-fn conditional(sheet: &StyleSheet) -> StyleSheet {
-    let mut sheet = sheet.clone();
-    for condition in sheet
-        .faces
-        .iter_mut()
-        .map(|face| &mut face.condition)
-        .chain(sheet.rules.iter_mut().map(|rule| &mut rule.condition))
-    {
-        condition.get_or_insert_with(|| "media".into());
-    }
-    sheet
 }
