@@ -133,9 +133,17 @@ impl Asset {
     /// Returns the file as it is, to be streamed from now on: what names and describes it stays.
     pub(super) fn without_content(&self) -> Self {
         Self {
+            content: None,
+            ..self.unread()
+        }
+    }
+
+    /// Returns the file with its links not read yet: they are dropped with this copy.
+    pub(super) fn unread(&self) -> Self {
+        Self {
             path: self.path.clone(),
             media_type: self.media_type.clone(),
-            content: None,
+            content: self.content.clone(),
             links: OnceLock::new(),
             ..*self
         }

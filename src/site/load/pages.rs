@@ -5,7 +5,7 @@
 //! time.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::btree_map::Entry::Vacant;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::loader::{IfMissing, Loader, lock};
 use crate::site::freshness::Freshness;
 use crate::site::graph::{Graph, Target};
 use crate::site::plan::{self, Overrides};
-use crate::site::{ContentHash, Dependency, Kind, Page, Site, SiteUrl, Slot, UrlPath};
+use crate::site::{ContentHash, Dependency, Entry, Kind, Page, Site, SiteUrl, Slot, UrlPath};
 
 /// Most times a graph is walked to load what it did not know: one for each file that others hide
 /// behind. A chain longer than that is cut.
@@ -106,13 +106,20 @@ impl Loader {
     /// Puts what is at some paths into a snapshot, and notes it: each path once.
     fn look_at(&self, paths: &[UrlPath], site: &mut Site, seen: &mut Seen) {
         for path in paths.iter().map(UrlPath::file) {
-            if let Entry::Vacant(unseen) = seen.entry(path) {
+            if let Vacant(unseen) = seen.entry(path.clone()) {
                 let slot = self.check_with_links(unseen.key());
-                let known = site.slot(unseen.key().as_str());
-                if !known.is_some_and(|known| Arc::ptr_eq(known, &slot)) {
-                    site.put(unseen.key(), Arc::clone(&slot));
-                }
                 unseen.insert(slot.content_hash());
+                let known = site.slot(path.as_str());
+                match slot.asset() {
+                    // What a document says is read once, for its own page, and takes many times its
+                    // length: it goes with this snapshot.
+                    Some(asset) if asset.kind == Kind::Page => {
+                        let asset = Entry::File(Arc::new(asset.unread()));
+                        site.put(&path, Arc::new(Slot::new(asset, self.now_ms())));
+                    }
+                    _ if known.is_some_and(|known| Arc::ptr_eq(known, &slot)) => {}
+                    _ => site.put(&path, slot),
+                }
             }
         }
     }
