@@ -1,1 +1,3 @@
-fn main() {}
+//! Everything that is tested from outside: one binary, a file for each matter.
+
+mod tidy;
