@@ -30,7 +30,7 @@ use tokio_rustls::server::TlsStream;
 use super::outbox::{Channel, Outbox};
 use super::priority::{self, Priority};
 use super::promises::{Promises, Settled};
-use super::schedule::Schedule;
+use super::schedule::{SCRAP, Schedule};
 use super::stream::{self, Spending};
 use crate::answer::{self, Answer, Body, Held, Moment, Peer, Pushes, Rank, preload};
 use crate::door::body::Source;
@@ -185,7 +185,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             match drained {
                 Poll::Ready(Ok(())) => {
                     self.schedule.drained();
-                    self.batch = (self.batch * 2).min(BATCH_LARGE);
+                    // Less than a batch may have found a gap that a full link had just left.
+                    if held + SCRAP >= self.batch {
+                        self.batch = (self.batch * 2).min(BATCH_LARGE);
+                    }
                 }
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(peer = %self.peer, %error, "connection lost");

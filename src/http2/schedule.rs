@@ -26,6 +26,8 @@ use crate::door::body::Source;
 
 /// Payload of a frame: the least that every peer takes (RFC 9113 section 4.2).
 const FRAME_LENGTH: usize = 16 * 1024;
+/// Room that is not worth a frame.
+pub(super) const SCRAP: usize = 1024;
 /// Bytes that may bypass the queue between two drains.
 const BYPASS_MAX: usize = 64 * 1024;
 /// A body so small that giving turns would cost more than it could delay others.
@@ -118,7 +120,7 @@ impl Schedule {
         let mut queued = self.count(job);
         // It leaves whole: there is no rest for another class.
         queued.job.turn.switch = None;
-        let bypassed = self.send(cx, &mut queued);
+        let bypassed = self.send(cx, &mut queued, FRAME_LENGTH);
         self.bypass -= usize::try_from(queued.sent)
             .unwrap_or(usize::MAX)
             .min(self.bypass);
@@ -153,8 +155,8 @@ impl Schedule {
         }
     }
 
-    /// Gives h2 up to about `room` bytes, in order. Returns whether it gave any. `reads` changes
-    /// whenever flow control may have moved.
+    /// Gives h2 up to `room` bytes, in order. Returns whether it gave any. `reads` changes whenever
+    /// flow control may have moved.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, room: usize, reads: u64) -> bool {
         self.wake_readers(cx);
         if reads != self.reads || self.recheck {
@@ -163,7 +165,7 @@ impl Schedule {
             self.ready.append(&mut self.stalled);
         }
         let (mut given, mut any) = (0, false);
-        while given < room {
+        while given + SCRAP < room {
             let Some((&key, queued)) = self.ready.first_key_value() else {
                 break;
             };
@@ -174,7 +176,8 @@ impl Schedule {
                 break;
             };
             let before = queued.sent;
-            let outcome = self.send(cx, &mut queued);
+            // More than there is room for would delay what is asked for meanwhile.
+            let outcome = self.send(cx, &mut queued, room - given);
             given += usize::try_from(queued.sent - before).unwrap_or(usize::MAX);
             any |= queued.sent > before || matches!(outcome, Sent::Done);
             match outcome {
@@ -255,17 +258,10 @@ impl Schedule {
         self.ready.insert(key, queued);
     }
 
-    /// Gives h2 at most one frame of a body.
-    fn send(&mut self, cx: &mut Context<'_>, queued: &mut Queued) -> Sent {
+    /// Gives h2 at most one frame of a body, and no more than `room` bytes.
+    fn send(&mut self, cx: &mut Context<'_>, queued: &mut Queued, room: usize) -> Sent {
+        let want = frame_length(queued).min(room);
         let job = &mut queued.job;
-        let left = job.source.left();
-        let mut want = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(FRAME_LENGTH);
-        if let Some((offset, _)) = job.turn.switch {
-            let before = offset.saturating_sub(queued.sent);
-            want = want.min(usize::try_from(before).unwrap_or(usize::MAX));
-        }
         job.stream.reserve_capacity(want);
         let capacity = job.stream.capacity().min(want);
         if capacity == 0 && want > 0 {
@@ -349,6 +345,18 @@ enum Sent {
     Done,
     NoCapacity,
     Reading,
+}
+
+/// Returns the length of a body's next frame, if the peer takes it.
+fn frame_length(queued: &Queued) -> usize {
+    let left = queued.job.source.left();
+    let before_switch = match queued.job.turn.switch {
+        Some((offset, _)) => offset.saturating_sub(queued.sent),
+        None => left,
+    };
+    usize::try_from(left.min(before_switch))
+        .unwrap_or(usize::MAX)
+        .min(FRAME_LENGTH)
 }
 
 fn is_alive(stream: &mut SendStream<Bytes>) -> bool {
