@@ -112,6 +112,7 @@ pub fn ahead(
             push(
                 &mut ahead,
                 &page.plan,
+                site,
                 &known,
                 peer.held,
                 promises_max,
@@ -279,6 +280,7 @@ fn referring<'a>(request: &Parts, site: &'a Site, referer: &str) -> Option<&'a P
 fn push(
     ahead: &mut Ahead,
     plan: &Plan,
+    site: &Site,
     known: &Known<'_>,
     held: &Held,
     promises_max: usize,
@@ -291,6 +293,8 @@ fn push(
             Some(Skip::AlreadyHeld)
         } else if let Some(skip) = known.skip(url, file) {
             Some(skip)
+        } else if !is_in_memory(site, url) {
+            Some(Skip::NotInMemory)
         } else if ahead.promises.len() >= promises_max {
             Some(Skip::PeerLimit)
         } else {
@@ -307,6 +311,12 @@ fn push(
             key,
         });
     }
+}
+
+/// A promise is answered at once: there is no waiting for a file to be opened.
+fn is_in_memory(site: &Site, url: &SiteUrl) -> bool {
+    site.asset(url.path().as_str())
+        .is_some_and(|asset| asset.content.is_some())
 }
 
 fn hint(ahead: &mut Ahead, plan: &Plan, known: &Known<'_>, site: &Site, early: bool) {

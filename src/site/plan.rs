@@ -75,6 +75,8 @@ pub enum Skip {
     AlreadyHeld,
     /// The validator of the peer's copy of the page says that it was given this too.
     InDigest,
+    /// It is not held in memory: larger than the bound, or there is no room for it.
+    NotInMemory,
     /// The peer's connection window has no room for it.
     OverBudget,
     /// The peer allows no more pushed streams.
@@ -103,6 +105,7 @@ impl fmt::Display for Skip {
             Self::Overridden => "not in push.toml",
             Self::AlreadyHeld => "already held",
             Self::InDigest => "held since an earlier visit",
+            Self::NotInMemory => "not held in memory",
             Self::OverBudget => "larger than the peer's window",
             Self::PeerLimit => "the peer's stream limit",
             Self::NotStorable => "may not be stored",

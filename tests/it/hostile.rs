@@ -1,0 +1,171 @@
+//! Peers that mean harm, or are broken: they lose their connection, nobody else does.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::client::{Ask, Reading};
+use crate::link::LinkOptions;
+use crate::tap::Frame;
+use crate::world::World;
+
+const SITE: &str = "
+    //- /index.html
+    <!doctype html><link rel=stylesheet href=/a.css><p>Hello
+    //- /a.css
+    p { color: red }
+    //- /large.png size=2000000
+";
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const CONTINUATION: u8 = 9;
+
+/// Says something on a new HTTP/2 connection, and waits for the server to be done with it.
+async fn shout(world: &mut World, bytes: &[u8], within: Duration) {
+    let greeted = world.greet("h2").await;
+    let (mut reading, mut writing) = tokio::io::split(greeted.stream);
+    let conversation = async {
+        // The server may close before all is said.
+        let say = async {
+            let _ = writing.write_all(bytes).await;
+            let _ = writing.flush().await;
+        };
+        let hear = async {
+            let mut heard = Vec::new();
+            let _ = reading.read_to_end(&mut heard).await;
+        };
+        tokio::join!(say, hear);
+        greeted.server.await
+    };
+    world
+        .wait(async { tokio::time::timeout(within, conversation).await.unwrap() })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nonsense_ends_the_connection_alone() {
+    let mut world = World::new(SITE);
+    let preface = |rest: &[u8]| [PREFACE, rest].concat();
+    let second = Duration::from_secs(1);
+    let long_frame = Frame::bytes(Frame::DATA, 0, 1, &[0; 20_000]);
+    let data_on_idle = Frame::bytes(Frame::DATA, 0, 1, b"x");
+    let bad_header = Frame::bytes(Frame::HEADERS, 5, 1, &[0xff; 40]);
+    let bad_window = Frame::bytes(Frame::WINDOW_UPDATE, 0, 0, &[0; 4]);
+    let pushing_client = Frame::bytes(Frame::PUSH_PROMISE, 4, 1, &[0, 0, 0, 2, 0x82]);
+    let short_ping = Frame::bytes(Frame::PING, 0, 0, b"x");
+    shout(
+        &mut world,
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        second,
+    )
+    .await;
+    shout(&mut world, &[0xff; 1000], second).await;
+    for frame in [
+        &long_frame,
+        &data_on_idle,
+        &bad_header,
+        &bad_window,
+        &pushing_client,
+        &short_ping,
+    ] {
+        shout(&mut world, &preface(frame), second).await;
+        assert_eq!(world.get("/").await.status(), 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_header_without_end_is_not_gathered() {
+    let mut world = World::new(SITE);
+    let mut bytes = PREFACE.to_vec();
+    bytes.extend(Frame::bytes(Frame::HEADERS, 1, 1, &[0x82, 0x84, 0x87]));
+    // A literal header of a few bytes, over and over.
+    let fragment = b"\x00\x01a\x01b".repeat(3_000);
+    for _ in 0..1_000 {
+        bytes.extend(Frame::bytes(CONTINUATION, 0, 1, &fragment));
+    }
+    shout(&mut world, &bytes, Duration::from_secs(1)).await;
+    assert_eq!(world.get("/").await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_header_that_is_too_large_is_refused() {
+    let mut world = World::new(SITE);
+    let large = "x".repeat(20_000);
+    let response = world.get_with("/", &[("x-large", &large)]).await;
+    assert!(response.answer.is_err() || response.status() == 431);
+    assert_eq!(world.get("/").await.status(), 200);
+}
+
+/// CVE-2023-44487: requests that are taken back at once cost the client nothing.
+#[tokio::test(start_paused = true)]
+async fn resets_in_numbers_end_the_connection() {
+    let mut world = World::new(SITE).link(LinkOptions::slow(100, 5));
+    world.get("/").await;
+    let connection = world.connection().await;
+    let head = [0x82, 0x84, 0x87, 0x41, 0x09]
+        .into_iter()
+        .chain(*b"localhost");
+    let head: Vec<u8> = head.collect();
+    for index in 0..20_000 {
+        let stream = 1_001 + 2 * index;
+        connection
+            .frames
+            .inject(&Frame::bytes(Frame::HEADERS, 5, stream, &head));
+        connection
+            .frames
+            .inject(&Frame::bytes(Frame::RST_STREAM, 0, stream, &[0, 0, 0, 8]));
+    }
+    world.closed(Duration::from_secs(60)).await;
+    world.reconnect().await;
+    assert_eq!(world.get("/").await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_and_settings_in_numbers_are_not_gathered() {
+    let mut world = World::new(SITE).link(LinkOptions::slow(100, 5));
+    world.get("/").await;
+    let connection = world.connection().await;
+    for _ in 0..5_000 {
+        connection
+            .frames
+            .inject(&Frame::bytes(Frame::PING, 0, 0, &[0; 8]));
+        connection
+            .frames
+            .inject(&Frame::bytes(Frame::SETTINGS, 0, 0, &[]));
+    }
+    world.rest_ms(5_000).await;
+    world.reconnect().await;
+    assert_eq!(world.get("/").await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_never_speaks_is_let_go() {
+    let mut world = World::new(SITE);
+    shout(&mut world, b"", Duration::from_secs(15)).await;
+    shout(&mut world, &PREFACE[..10], Duration::from_secs(15)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_asks_for_nothing_is_let_go_in_the_end() {
+    let mut world = World::new(SITE);
+    world.get("/").await;
+    world.rest(Duration::from_mins(4)).await;
+    assert_eq!(world.get("/").await.status(), 200);
+    world.closed(Duration::from_mins(10)).await;
+    let goaways = world
+        .frames()
+        .iter()
+        .filter(|frame| frame.kind == Frame::GOAWAY)
+        .count();
+    assert!(goaways > 0, "it is told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_is_let_go() {
+    let mut world = World::new(SITE).client(|client| client.stream_window = 1_000);
+    let stuck = world
+        .start(Ask::get("/large.png").reading(Reading::Nothing))
+        .await;
+    world.closed(Duration::from_mins(10)).await;
+    stuck.abort();
+}

@@ -1,0 +1,472 @@
+//! A world for a test: a site on disk, the server at one end of a link, a client at the other.
+//!
+//! The server is put together as the program does it, TLS included, and runs on tokio's paused
+//! clock: virtual time passes only while nobody has anything to do. Nothing runs between two calls
+//! of a `World`. What cannot end fails after a virtual hour, which takes no time at all.
+//!
+//! Read on in `client` (what a client can do), `laws` (what is checked at every step), `link`.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use forerun::access_log::AccessLog;
+use forerun::answer::Options;
+use forerun::door::Service;
+use forerun::site::{SiteOptions, SiteRoot};
+use forerun::tls::{Source, Tls};
+use forerun::{http1, http2};
+use h2::Reason;
+use h2::client::SendRequest;
+use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, LocalSet};
+use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::client::{Ask, ClientOptions, Response, Streams, exchange, transcript};
+use crate::laws;
+use crate::link::{End, LinkOptions, Meter, link};
+use crate::tap::{Frame, Log, Record, Tap};
+
+/// No step of a test takes longer, in virtual time.
+const STEP_MAX: Duration = Duration::from_hours(1);
+
+/// One identity for all tests: minting is the slowest part of a world.
+static TLS: LazyLock<(Arc<Tls>, Arc<rustls::ClientConfig>)> = LazyLock::new(|| {
+    let directory = tempfile::tempdir().unwrap();
+    let source = Source::Local {
+        directory: directory.path().to_owned(),
+        names: Vec::new(),
+    };
+    let tls = Tls::open(source, SystemTime::now()).unwrap();
+    let authority = fs::read(tls.authority().unwrap()).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(rustls::pki_types::CertificateDer::from_pem_slice(&authority).unwrap())
+        .unwrap();
+    let config = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(tls), Arc::new(config))
+});
+
+/// A site, its server, and the connections of one client to it.
+pub(crate) struct World {
+    local: LocalSet,
+    directory: TempDir,
+    link: LinkOptions,
+    client: ClientOptions,
+    site: SiteOptions,
+    options: Options,
+    service: Option<Arc<Service>>,
+    draining: watch::Sender<bool>,
+    connections: Vec<Connection>,
+}
+
+/// A connection of the client's.
+pub(crate) struct Connection {
+    /// The frames that passed.
+    pub(crate) frames: Log<Frame>,
+    /// The TLS records that passed.
+    pub(crate) records: Log<Record>,
+    /// What the server sent on the link.
+    pub(crate) from_server: Meter,
+    /// What each stream was for.
+    pub(crate) streams: Streams,
+    sender: SendRequest<Bytes>,
+    client: JoinHandle<()>,
+    server: JoinHandle<()>,
+}
+
+/// A connection that has shaken hands, and nobody yet speaks on.
+pub(crate) struct Greeted {
+    /// The plaintext side.
+    pub(crate) stream: TlsStream<Tap<End, Record>>,
+    /// Done when the server is.
+    pub(crate) server: JoinHandle<()>,
+    records: Log<Record>,
+    from_server: Meter,
+}
+
+impl World {
+    /// Lays out a site as a fixture tells: `//- /path` before each file's content, with
+    /// `size=BYTES` after the path to fill it up to a length, always with the same bytes.
+    pub(crate) fn new(fixture: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("site");
+        lay_out(&root, fixture);
+        Self {
+            local: LocalSet::new(),
+            directory,
+            link: LinkOptions::instant(),
+            client: ClientOptions::default(),
+            site: SiteOptions::new(root),
+            options: Options::default(),
+            service: None,
+            draining: watch::Sender::new(false),
+            connections: Vec::new(),
+        }
+    }
+
+    /// Says what the link is like.
+    pub(crate) fn link(mut self, link: LinkOptions) -> Self {
+        self.link = link;
+        self
+    }
+
+    /// Says what the client's settings are.
+    pub(crate) fn client(mut self, change: impl FnOnce(&mut ClientOptions)) -> Self {
+        change(&mut self.client);
+        self
+    }
+
+    /// Says how the site is read.
+    pub(crate) fn site(mut self, change: impl FnOnce(&mut SiteOptions)) -> Self {
+        change(&mut self.site);
+        self
+    }
+
+    /// Says how the server answers.
+    pub(crate) fn server(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    /// Returns where a path of the site is on disk.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.directory
+            .path()
+            .join("site")
+            .join(path.trim_start_matches('/'))
+    }
+
+    /// Writes a file of the site anew.
+    pub(crate) fn write(&self, path: &str, content: &str) {
+        fs::write(self.path(path), content).unwrap();
+    }
+
+    /// Asks for a path and takes all that comes of it.
+    pub(crate) async fn get(&mut self, target: &str) -> Response {
+        self.ask(target).await
+    }
+
+    /// Asks for a path with further headers.
+    pub(crate) async fn get_with(
+        &mut self,
+        target: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Response {
+        self.ask(Ask::get(target).headers(headers)).await
+    }
+
+    /// Makes a request and takes all that comes of it.
+    pub(crate) async fn ask(&mut self, ask: impl Into<Ask>) -> Response {
+        let pending = self.start(ask).await;
+        self.wait(pending).await
+    }
+
+    /// Has the server read what it is asked for later, on a connection of its own.
+    pub(crate) async fn warm(&mut self, targets: &[&str]) {
+        self.reconnect().await;
+        self.together(targets.iter().map(|target| Ask::method("HEAD", target)))
+            .await;
+        self.connections.pop();
+    }
+
+    /// Makes requests in one breath and takes all that comes of them.
+    pub(crate) async fn together<A: Into<Ask>>(
+        &mut self,
+        asks: impl IntoIterator<Item = A>,
+    ) -> Vec<Response> {
+        let mut pending = Vec::new();
+        for ask in asks {
+            pending.push(self.start(ask).await);
+        }
+        let mut responses = Vec::new();
+        for pending in pending {
+            responses.push(self.wait(pending).await);
+        }
+        responses
+    }
+
+    /// Begins a request, which goes on whenever the world does.
+    pub(crate) async fn start(&mut self, ask: impl Into<Ask>) -> JoinHandle<Response> {
+        let ask = ask.into();
+        let connection = self.connection().await;
+        let (sender, streams) = (connection.sender.clone(), connection.streams.clone());
+        self.local.spawn_local(exchange(sender, ask, streams))
+    }
+
+    /// Waits for something that goes on in the world.
+    pub(crate) async fn wait<T>(&self, pending: impl Future<Output = T>) -> T::Done
+    where
+        T: Step,
+    {
+        let step = self.local.run_until(timeout(STEP_MAX, pending)).await;
+        self.check_laws();
+        match step {
+            Ok(done) => done.done(),
+            Err(_) => panic!("this never ends"),
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) async fn rest(&self, duration: Duration) {
+        self.wait(tokio::time::sleep(duration)).await;
+    }
+
+    /// Lets milliseconds pass.
+    pub(crate) async fn rest_ms(&self, milliseconds: u64) {
+        self.rest(Duration::from_millis(milliseconds)).await;
+    }
+
+    /// Resets a stream behind the client's back: unlike `h2`, it goes on listening, so that what was
+    /// under way is seen, as a browser would see it.
+    pub(crate) fn reset(&self, target: &str, reason: Reason) {
+        let connection = self.newest();
+        let stream = connection.streams.of(target);
+        let code = u32::from(reason).to_be_bytes();
+        connection
+            .frames
+            .inject(&Frame::bytes(Frame::RST_STREAM, 0, stream, &code));
+    }
+
+    /// Tells the server to finish what it does and go.
+    pub(crate) fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Goes without a word.
+    pub(crate) fn leave(&self) {
+        self.newest().client.abort();
+    }
+
+    /// Waits until the server is done with the newest connection.
+    pub(crate) async fn closed(&mut self, within: Duration) {
+        let server = &mut self.connections.last_mut().unwrap().server;
+        let closed = self.local.run_until(timeout(within, server)).await;
+        self.check_laws();
+        match closed {
+            Ok(done) => done.unwrap(),
+            Err(_) => panic!("the server holds on"),
+        }
+    }
+
+    /// Opens another connection, which later requests use.
+    pub(crate) async fn reconnect(&mut self) -> &Connection {
+        let Greeted {
+            stream,
+            server,
+            records,
+            from_server,
+        } = self.greet("h2").await;
+        let (stream, frames) = Tap::new(stream);
+        let settings = self.client.builder();
+        let (sender, connection) = self.wait(settings.handshake(stream)).await;
+        let client = self.local.spawn_local(async move {
+            // Its end is seen by those who wait for answers.
+            let _ = connection.await;
+        });
+        let streams = Streams::default();
+        let connection = Connection {
+            frames,
+            records,
+            from_server,
+            streams,
+            sender,
+            client,
+            server,
+        };
+        self.connections.push(connection);
+        self.newest()
+    }
+
+    /// Returns the newest connection, opened if there is none.
+    pub(crate) async fn connection(&mut self) -> &Connection {
+        if self.connections.is_empty() {
+            self.reconnect().await;
+        }
+        self.newest()
+    }
+
+    /// Returns the newest connection, which must have been opened.
+    pub(crate) fn newest(&self) -> &Connection {
+        self.connections.last().expect("something was asked for")
+    }
+
+    /// Returns the frames of the newest connection so far.
+    pub(crate) fn frames(&self) -> Vec<Frame> {
+        self.newest().frames.all()
+    }
+
+    /// Shakes hands for a protocol, and leaves the rest to the test.
+    pub(crate) async fn greet(&mut self, protocol: &str) -> Greeted {
+        let service = self.service.get_or_insert_with(|| {
+            Arc::new(Service {
+                site: Arc::new(SiteRoot::open(self.site.clone()).unwrap()),
+                tls: TLS.0.clone(),
+                options: self.options,
+                log: AccessLog::Off,
+                now: SystemTime::now,
+            })
+        });
+        let (near, far) = link(&self.link);
+        let from_server = far.outgoing();
+        let serving = serve(far, service.clone(), self.draining.subscribe());
+        let server = self.local.spawn_local(serving);
+        let (near, records) = Tap::new(near);
+        let mut config = rustls::ClientConfig::clone(&TLS.1);
+        config.alpn_protocols = vec![protocol.into()];
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = self
+            .wait(TlsConnector::from(Arc::new(config)).connect(name, near))
+            .await;
+        Greeted {
+            stream,
+            server,
+            records,
+            from_server,
+        }
+    }
+
+    /// Speaks HTTP/1.1: sends text as it stands, and returns everything until the server closes.
+    pub(crate) async fn say(&mut self, text: &str) -> String {
+        let mut greeted = self.greet("http/1.1").await;
+        let mut said = Vec::new();
+        let conversation = async {
+            greeted.stream.write_all(text.as_bytes()).await?;
+            greeted.stream.flush().await?;
+            greeted.stream.read_to_end(&mut said).await
+        };
+        self.wait(conversation).await;
+        String::from_utf8(said).unwrap()
+    }
+
+    /// Tells what has passed, a line each, in the order of the wire.
+    pub(crate) fn transcript(&self) -> String {
+        let told = self
+            .connections
+            .iter()
+            .map(|one| transcript(&one.frames, &one.streams));
+        told.collect::<Vec<_>>().join("-- another connection\n")
+    }
+
+    fn check_laws(&self) {
+        for connection in &self.connections {
+            if let Err(wrong) = laws::check(&connection.frames.all()) {
+                panic!("{wrong}");
+            }
+        }
+    }
+}
+
+impl Drop for World {
+    /// Tells what passed when a test fails.
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test runner shows it beside the failure"
+    )]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("what passed:\n{}", self.transcript());
+        }
+    }
+}
+
+/// What a step of a world ends with: a result is expected to be good.
+pub(crate) trait Step {
+    type Done;
+    fn done(self) -> Self::Done;
+}
+
+impl Step for () {
+    type Done = ();
+    fn done(self) {}
+}
+
+impl<T, E: std::fmt::Debug> Step for Result<T, E> {
+    type Done = T;
+    fn done(self) -> T {
+        self.unwrap()
+    }
+}
+
+/// Serves a connection as the program does.
+async fn serve(end: End, service: Arc<Service>, drain: watch::Receiver<bool>) {
+    let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let acceptor = TlsAcceptor::from(service.tls.server_config());
+    let Ok(stream) = acceptor.accept(end).await else {
+        return;
+    };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        http2::connection::run(stream, peer, service, drain).await;
+    } else {
+        http1::run(stream, peer, service, drain).await;
+    }
+}
+
+/// Writes a fixture's files into a new directory.
+fn lay_out(root: &Path, fixture: &str) {
+    fs::create_dir(root).unwrap();
+    for section in dedent(fixture).split("//- /").skip(1) {
+        let (head, content) = section.split_once('\n').unwrap_or((section, ""));
+        let mut words = head.split_whitespace();
+        let path = words.next().expect("a path follows //-");
+        let mut content = content.as_bytes().to_vec();
+        for option in words {
+            match option.split_once('=') {
+                Some(("size", bytes)) => fill(&mut content, path, bytes.parse().unwrap()),
+                _ => panic!("no such option in a fixture: {option}"),
+            }
+        }
+        let file = root.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    }
+}
+
+/// Takes away the white space that all lines begin with.
+fn dedent(text: &str) -> String {
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let margin = lines()
+        .map(|line| line.len() - line.trim_start().len())
+        .min()
+        .unwrap_or(0);
+    lines()
+        .map(|line| format!("{}\n", &line[margin..]))
+        .collect()
+}
+
+/// Fills text up with white space, and anything else with noise that its path decides.
+fn fill(content: &mut Vec<u8>, path: &str, length: usize) {
+    assert!(content.len() <= length, "{path} is longer than its size");
+    let is_text = [".html", ".css", ".js"]
+        .iter()
+        .any(|ending| path.ends_with(ending));
+    let mut noise = path
+        .bytes()
+        .fold(1_u64, |noise, byte| noise * 31 + u64::from(byte));
+    while content.len() < length {
+        noise = noise
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let blank = if content.len() % 100 == 99 {
+            b'\n'
+        } else {
+            b' '
+        };
+        content.push(if is_text {
+            blank
+        } else {
+            noise.to_be_bytes()[0]
+        });
+    }
+}
