@@ -4,7 +4,6 @@
 
 pub mod body;
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,6 +11,7 @@ use std::time::SystemTime;
 use http::request::Parts;
 use http::{Method, Uri};
 
+use self::body::Source;
 use crate::access_log::{AccessLog, Entry, Way};
 use crate::answer::{self, Answer, Authority, Held, Moment, Options, Peer, Pushes};
 use crate::site::{Asset, Site, SiteRoot, UrlPath};
@@ -67,10 +67,12 @@ impl Service {
     ///
     /// # Errors
     /// It cannot be opened, or is no longer the file that `asset` describes.
-    pub async fn open(self: Arc<Self>, asset: Arc<Asset>) -> io::Result<File> {
-        tokio::task::spawn_blocking(move || self.site.reader(&asset))
+    pub async fn open(self: Arc<Self>, asset: Arc<Asset>) -> io::Result<Source> {
+        let length = asset.length;
+        let file = tokio::task::spawn_blocking(move || self.site.reader(&asset))
             .await
-            .map_err(io::Error::other)?
+            .map_err(io::Error::other)??;
+        Ok(Source::file(file, length))
     }
 
     /// Returns whether the certificate speaks for the authority that a request names.

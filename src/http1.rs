@@ -110,7 +110,7 @@ async fn respond(
             Body::Empty => Source::Memory(Bytes::new()),
             Body::Memory(bytes) => Source::Memory(bytes),
             Body::Streamed(asset) => match Arc::clone(&service).open(Arc::clone(&asset)).await {
-                Ok(file) => Source::file(file, asset.length),
+                Ok(source) => source,
                 Err(_) if door::may_reopen(tries) => {
                     tries += 1;
                     continue;

@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
@@ -145,7 +144,7 @@ struct Asked {
 /// What had to be waited for.
 enum Prepared {
     Site(Asked),
-    File(Asked, Box<Answer>, io::Result<File>),
+    File(Asked, Box<Answer>, io::Result<Source>),
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
@@ -292,8 +291,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             progress = true;
             match prepared {
                 Prepared::Site(asked) => self.answer(cx, asked),
-                Prepared::File(asked, answer, Ok(file)) => {
-                    let source = Source::file(file, answer.body.length());
+                Prepared::File(asked, answer, Ok(source)) => {
                     self.spend(cx, asked, *answer, Some(source));
                 }
                 Prepared::File(asked, _, Err(error)) => self.reopen(asked, &error),
@@ -341,8 +339,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             Body::Streamed(asset) => {
                 let opening = Arc::clone(&self.service).open(Arc::clone(asset));
                 self.preparing.push(Box::pin(async move {
-                    let file = opening.await;
-                    Prepared::File(asked, Box::new(answer), file)
+                    let source = opening.await;
+                    Prepared::File(asked, Box::new(answer), source)
                 }));
             }
         }
