@@ -46,8 +46,10 @@ pub const PREFACE_WAIT_MAX: Duration = Duration::from_secs(10);
 pub const IDLE_MAX: Duration = Duration::from_mins(5);
 /// With answers waiting, and not a byte of them taken.
 pub const STALL_MAX: Duration = Duration::from_mins(1);
-/// Bytes of request bodies in flight: nothing here reads any.
+/// Bytes of request bodies in flight: nothing here has a use for any.
 const RECEIVE_WINDOW: u32 = 64 * 1024;
+/// How long the end of a request's body is waited for before it is answered all the same.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes given to h2 between two flushes, after one that had to wait and after many that did not.
 const BATCH_SMALL: usize = 16 * 1024;
@@ -107,6 +109,19 @@ async fn drained(mut drain: watch::Receiver<bool>) {
     if drain.wait_for(|drain| *drain).await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Reads a request's body to its end, or as far as it comes in time, and forgets it. An answer before
+/// that is legal (RFC 9113 section 8.1), but clients trip over it: curl 7.88 reports a stream error.
+async fn discard(mut body: RecvStream) {
+    let end = async {
+        while let Some(Ok(piece)) = body.data().await {
+            // It can only fail if the stream is gone, and then the next piece says so.
+            let _ = body.flow_control().release_capacity(piece.len());
+        }
+    };
+    // Late or not, the answer is the same.
+    let _ = tokio::time::timeout(BODY_WAIT_MAX, end).await;
 }
 
 type Io<T> = h2::server::Connection<Channel<T>, Bytes>;
@@ -235,15 +250,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         request: Request<RecvStream>,
         mut respond: SendResponse<Bytes>,
     ) {
-        // No request here has a use for a body; h2 gives its window back as it arrives.
-        let (request, _) = request.into_parts();
+        let (request, body) = request.into_parts();
         self.active = Instant::now();
         if self.preparing.len() + self.waiting.len() >= STREAMS_MAX as usize {
             // More than may be open: the peer resets what it asks for faster than it is looked up.
             respond.send_reset(h2::Reason::ENHANCE_YOUR_CALM);
             return;
         }
-        if let Some(site) = self.service.ready(&request) {
+        if body.is_end_stream()
+            && let Some(site) = self.service.ready(&request)
+        {
             return self.answer(
                 cx,
                 Asked {
@@ -262,6 +278,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
         let service = Arc::clone(&self.service);
         self.preparing.push(Box::pin(async move {
+            discard(body).await;
             let site = service.prepare(&request.uri).await;
             Prepared::Site(Asked {
                 request,
