@@ -18,6 +18,7 @@
 //! site         immutable snapshot of a directory: assets, links, graph, plans
 //! tls          certificates: read, minted, reloaded
 //! access_log   a line per answer
+//! terminal     how words look
 //! ```
 //!
 //! Imports go down only; `tests/it/tidy.rs` checks that, and which floor may name the outside.
@@ -49,4 +50,5 @@ pub mod http2;
 pub mod plan;
 pub mod serve;
 pub mod site;
+pub mod terminal;
 pub mod tls;

@@ -15,7 +15,10 @@ use serde::Serialize;
 use crate::site::graph::{Need, Target};
 use crate::site::plan::{Item, Plan};
 use crate::site::{Entry, Site, SiteOptions, SiteRoot, UrlPath};
+use crate::terminal::Style;
 
+/// How the verdict on what is not sent begins.
+const NOT_SENT: &str = "no: ";
 /// Columns of a table that no terminal bounds.
 const PRINTED_WIDTH: u16 = 120;
 
@@ -111,20 +114,28 @@ fn plans(options: &PlanOptions) -> anyhow::Result<Vec<Planned>> {
 }
 
 fn tables(out: &mut impl io::Write, planned: &[Planned]) -> io::Result<()> {
+    let style = Style::of_stdout();
     for (index, planned) in planned.iter().enumerate() {
         let Some(plan) = planned.plan() else { continue };
         if index > 0 {
             writeln!(out)?;
         }
         let (count, bytes) = sent(plan);
-        writeln!(
-            out,
-            "{}  {count} sent ahead, {}",
-            planned.page.as_str(),
-            size(bytes)
-        )?;
-        if !plan.items.is_empty() {
-            writeln!(out, "{}", table(plan))?;
+        let page = style.strong(planned.page.as_str());
+        writeln!(out, "{page}  {count} sent ahead, {}", size(bytes))?;
+        if plan.items.is_empty() {
+            continue;
+        }
+        // What is not sent stands last, and steps back.
+        let mut faint = false;
+        for (index, line) in table(plan).lines().enumerate() {
+            let line = line.trim_end();
+            faint |= line.contains(NOT_SENT);
+            if faint || index == 0 {
+                writeln!(out, "{}", style.faint(line))?;
+            } else {
+                writeln!(out, "{line}")?;
+            }
         }
     }
     Ok(())
@@ -160,7 +171,7 @@ fn row(plan: &Plan, item: &Item, number: &str) -> [Cell; 6] {
     let subresource = &item.subresource;
     let verdict = item
         .skip
-        .map_or_else(|| "yes".to_owned(), |skip| format!("no: {skip}"));
+        .map_or_else(|| "yes".to_owned(), |skip| format!("{NOT_SENT}{skip}"));
     [
         Cell::new(number).set_alignment(CellAlignment::Right),
         Cell::new(subresource.target.as_str()),

@@ -1,6 +1,6 @@
 //! What a person reads when the server is up.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::time::SystemTime;
 
 use tokio::time::Instant;
@@ -9,6 +9,7 @@ use super::listen::{Bound, Exposure};
 use super::{Certificate, ServeOptions};
 use crate::answer::Deliver;
 use crate::site::plan::Push;
+use crate::terminal::Style;
 use crate::tls::Tls;
 
 /// Prints the start-up lines.
@@ -21,11 +22,9 @@ pub(super) fn print(
     tls: &Tls,
     started: Instant,
 ) -> io::Result<()> {
-    let style = Style {
-        on: io::stdout().is_terminal(),
-    };
+    let style = Style::of_stdout();
     let mut out = io::stdout().lock();
-    match write(&mut out, &style, options, bound, tls, started) {
+    match write(&mut out, style, options, bound, tls, started) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -33,7 +32,7 @@ pub(super) fn print(
 
 fn write(
     out: &mut impl io::Write,
-    style: &Style,
+    style: Style,
     options: &ServeOptions,
     bound: &Bound,
     tls: &Tls,
@@ -42,7 +41,7 @@ fn write(
     writeln!(
         out,
         "{} serves {} (ready in {} ms)",
-        style.bold("forerun"),
+        style.strong("forerun"),
         options.site.root.display(),
         started.elapsed().as_millis()
     )?;
@@ -57,18 +56,18 @@ fn write(
     }
     if let Some(taken) = bound.taken {
         let said = format!("port {taken} is taken, so this is {}", bound.port);
-        writeln!(out, "  {}", style.warn(&said))?;
+        writeln!(out, "  {}", style.warning(&said))?;
     }
-    writeln!(out, "  {} {}", style.dim("trust "), trust(options, tls))?;
-    writeln!(out, "  {} {}", style.dim("ahead "), ahead(options))?;
+    writeln!(out, "  {} {}", style.faint("trust "), trust(options, tls))?;
+    writeln!(out, "  {} {}", style.faint("ahead "), ahead(options))?;
     writeln!(
         out,
         "  {} {}",
-        style.dim("access"),
+        style.faint("access"),
         access(&options.exposure)
     )?;
     for warning in tls.warnings(SystemTime::now()) {
-        writeln!(out, "  {}", style.warn(&warning))?;
+        writeln!(out, "  {}", style.warning(&warning))?;
     }
     out.flush()
 }
@@ -116,36 +115,5 @@ fn access(exposure: &Exposure) -> String {
         Exposure::Loopback => "this machine only; --host lets others in".to_owned(),
         Exposure::Everywhere => "everyone who reaches this machine".to_owned(),
         Exposure::Address(address) => format!("everyone who reaches {address}"),
-    }
-}
-
-/// Colour where somebody looks, plain text where something reads.
-struct Style {
-    on: bool,
-}
-
-impl Style {
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.on {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-
-    fn bold(&self, text: &str) -> String {
-        self.paint("1", text)
-    }
-
-    fn dim(&self, text: &str) -> String {
-        self.paint("2", text)
-    }
-
-    fn link(&self, text: &str) -> String {
-        self.paint("36;4", text)
-    }
-
-    fn warn(&self, text: &str) -> String {
-        self.paint("33", text)
     }
 }

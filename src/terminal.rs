@@ -1,0 +1,46 @@
+//! How words look: coloured where somebody looks, plain where something reads.
+
+use std::io::{self, IsTerminal as _};
+
+/// Whether output is painted, decided once.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    painted: bool,
+}
+
+impl Style {
+    /// Returns the style of standard output: painted on a terminal.
+    pub fn of_stdout() -> Self {
+        Self {
+            painted: io::stdout().is_terminal(),
+        }
+    }
+
+    /// What a line is about.
+    pub fn strong(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// What can be passed over.
+    pub fn faint(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    /// What can be clicked.
+    pub fn link(self, text: &str) -> String {
+        self.paint("36;4", text)
+    }
+
+    /// What should not be overlooked.
+    pub fn warning(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.painted {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
