@@ -263,7 +263,7 @@ pub struct Compound {
     pub id: Option<String>,
     /// All classes.
     pub classes: Vec<String>,
-    /// Selectors on the attributes `id` and `class`.
+    /// Selectors on the attributes that an outline knows of.
     pub attributes: Vec<AttributeSelector>,
     /// `:is`, `:where`, `:not` and the parent of a nested rule.
     pub lists: Vec<SelectorTest>,
@@ -278,15 +278,26 @@ pub struct Compound {
     pub undecided: bool,
 }
 
-/// A selector on the attribute `id` or `class`.
+/// A selector on an attribute that an outline knows of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttributeSelector {
-    /// Whether the attribute is `class`; else it is `id`.
-    pub on_class: bool,
+    /// The attribute.
+    pub attribute: Attribute,
     /// How the value is compared; `None`: it only has to be there.
     pub test: Option<(AttributeTest, String)>,
     /// `i`: letters match in either case.
     pub ignore_case: bool,
+}
+
+/// An attribute that an outline knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attribute {
+    /// `id`
+    Id,
+    /// `class`
+    Class,
+    /// `hidden`: what is rendered has none.
+    Hidden,
 }
 
 /// How an attribute's value is compared (Selectors 4, section 6).

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::tree::{Node, Tree};
 use crate::site::links::css::{
-    AttributeSelector, AttributeTest, Combinator, Compound, Key, Selector, SelectorTest, Structure,
+    Attribute, AttributeSelector, AttributeTest, Combinator, Compound, Key, Selector, SelectorTest,
+    Structure,
 };
 use crate::site::links::html::Element;
 
@@ -153,11 +154,7 @@ impl<'t, 'p> Matcher<'t, 'p> {
             && compound
                 .classes
                 .iter()
-                .all(|class| element.classes.contains(class))
-            && compound
-                .attributes
-                .iter()
-                .all(|attribute| attribute_matches(attribute, element));
+                .all(|class| element.classes.contains(class));
         if !agrees {
             return Truth::No;
         }
@@ -166,6 +163,9 @@ impl<'t, 'p> Matcher<'t, 'p> {
         } else {
             Truth::Yes
         };
+        for attribute in &compound.attributes {
+            truth = truth.min(attribute_matches(attribute, element));
+        }
         for structure in &compound.structure {
             truth = truth.min(self.structure(*structure, place));
         }
@@ -219,26 +219,27 @@ impl<'t, 'p> Matcher<'t, 'p> {
     }
 }
 
-fn attribute_matches(attribute: &AttributeSelector, element: &Element) -> bool {
+fn attribute_matches(selector: &AttributeSelector, element: &Element) -> Truth {
     let classes;
-    let actual = if attribute.on_class {
-        classes = element.classes.join(" ");
-        classes.as_str()
-    } else {
-        element.id.as_str()
+    let actual = match selector.attribute {
+        Attribute::Id => element.id.as_str(),
+        Attribute::Class => {
+            classes = element.classes.join(" ");
+            classes.as_str()
+        }
+        Attribute::Hidden if element.unrendered => return Truth::Maybe,
+        Attribute::Hidden => return Truth::No,
     };
-    let Some((test, expected)) = &attribute.test else {
-        return !actual.is_empty();
-    };
-    if attribute.ignore_case {
-        compares(
+    let matches = match &selector.test {
+        None => !actual.is_empty(),
+        Some((test, expected)) if selector.ignore_case => compares(
             *test,
             &actual.to_ascii_lowercase(),
             &expected.to_ascii_lowercase(),
-        )
-    } else {
-        compares(*test, actual, expected)
-    }
+        ),
+        Some((test, expected)) => compares(*test, actual, expected),
+    };
+    matches.into()
 }
 
 fn compares(test: AttributeTest, actual: &str, expected: &str) -> bool {
@@ -341,7 +342,10 @@ impl<'p> Names<'p> {
             self.ids.extend(compound.id.as_deref());
             self.classes
                 .extend(compound.classes.iter().map(String::as_str));
-            self.all |= !compound.attributes.is_empty();
+            self.all |= compound
+                .attributes
+                .iter()
+                .any(|selector| selector.attribute != Attribute::Hidden);
             for list in &compound.lists {
                 self.collect(&list.selectors);
             }

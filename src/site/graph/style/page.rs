@@ -268,9 +268,9 @@ impl<'w, 'p: 'w> Walk<'w, 'p> {
         }
         let inherited = self.cascade.inherited(tag, &boxes.element, &inherited);
         self.find_urls(&boxes.element, shown);
-        if shown > Truth::No && !svg && !WITHOUT_PSEUDO.contains(&tag) {
+        if inner > Truth::No && !svg && !WITHOUT_PSEUDO.contains(&tag) {
             for generated in [&boxes.before, &boxes.after] {
-                self.look_at_generated(generated, &inherited, shown);
+                self.look_at_generated(generated, &inherited, inner);
             }
         }
         let text = (inner > Truth::No).then(|| self.text(&inherited.font));

@@ -140,6 +140,8 @@ fn urls_are_fetched_where_a_rule_surely_matches() {
         ("[class]", "x"),
         ("[class^=lea]", "x"),
         ("[class*=' b']", ""),
+        ("p[hidden]", ""),
+        ("p:not([hidden])", "x"),
         ("[id='MAIN' i]", "x"),
         ("[id='MAIN']", ""),
         ("a:link", "x"),

@@ -6,8 +6,8 @@
 use cssparser::{ParseError, Parser, Token, match_ignore_ascii_case, parse_nth};
 
 use super::{
-    AttributeSelector, AttributeTest, COMPOUNDS_MAX, Combinator, Compound, Key, Selector,
-    SelectorTest, Selectors, Structure,
+    Attribute, AttributeSelector, AttributeTest, COMPOUNDS_MAX, Combinator, Compound, Key,
+    Selector, SelectorTest, Selectors, Structure,
 };
 
 type Parsed<T> = Result<T, ParseError<()>>;
@@ -445,16 +445,20 @@ fn subject_first(parts: Vec<(Combinator, Compound)>) -> Vec<(Combinator, Compoun
 /// Reads the inside of an attribute selector.
 fn attribute(input: &mut Parser<'_>, compound: &mut Compound) -> Parsed<()> {
     let name = input.expect_ident_cloned()?;
-    let on_class = name.eq_ignore_ascii_case("class");
-    if !on_class && !name.eq_ignore_ascii_case("id") {
-        compound.undecided = true;
-        skip(input);
-        return Ok(());
-    }
+    let attribute = match_ignore_ascii_case! { &name,
+        "id" => Attribute::Id,
+        "class" => Attribute::Class,
+        "hidden" => Attribute::Hidden,
+        _ => {
+            compound.undecided = true;
+            skip(input);
+            return Ok(());
+        },
+    };
     let test = match input.next() {
         Err(_) => {
             compound.attributes.push(AttributeSelector {
-                on_class,
+                attribute,
                 test: None,
                 ignore_case: false,
             });
@@ -476,7 +480,7 @@ fn attribute(input: &mut Parser<'_>, compound: &mut Compound) -> Parsed<()> {
         let _exact = input.try_parse(|input| input.expect_ident_matching("s"));
     }
     compound.attributes.push(AttributeSelector {
-        on_class,
+        attribute,
         test: Some((test, value)),
         ignore_case,
     });
