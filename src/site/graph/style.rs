@@ -6,6 +6,7 @@
 
 mod cascade;
 mod fonts;
+mod found;
 mod layers;
 mod matching;
 mod page;
