@@ -112,6 +112,7 @@ impl Reader<'_> {
         input.skip_whitespace();
         let nested = place == Place::Rule && self.parent.is_some();
         let leading = if nested { symbol(input) } else { None };
+        input.skip_whitespace();
         let mut names_parent = false;
         let mut other_element = false;
         let mut specificity = 0;
@@ -181,7 +182,8 @@ impl Reader<'_> {
                 break;
             };
             match token {
-                Token::Ident(name) if part.empty || part.names_parent => {
+                // A name after `&` is invalid, for all that CSS Nesting 1 says: no browser takes it.
+                Token::Ident(name) if part.empty => {
                     part.specificity = add(part.specificity, TAG);
                     part.compound.tag = Some(name.to_ascii_lowercase());
                 }
@@ -327,20 +329,37 @@ impl Reader<'_> {
                         Structure::LastChild { step, offset }
                     });
                 } else {
-                    part.undecided(input);
+                    input.expect_ident_matching("of")?;
+                    self.undecided(input, part)?;
                 }
             },
+            "has" => self.undecided(input, part)?,
             "host" | "host-context" => {
                 part.compound.needs_interaction = true;
                 skip(input);
             },
-            "has" | "lang" | "dir" | "nth-of-type" | "nth-last-of-type" | "state"
-                => part.undecided(input),
+            "lang" | "dir" | "nth-of-type" | "nth-last-of-type" | "state" => {
+                part.specificity = add(part.specificity, CLASS);
+                part.compound.undecided = true;
+                skip(input);
+            },
             _ => {
                 self.unknown = true;
-                part.undecided(input);
+                part.compound.undecided = true;
+                skip(input);
             },
         }
+        Ok(())
+    }
+
+    /// Reads selectors that are not followed, for they weigh nevertheless.
+    fn undecided(&mut self, input: &mut Parser<'_>, part: &mut Part) -> Parsed<()> {
+        part.compound.undecided = true;
+        let list = input.parse_comma_separated(|input| {
+            symbol(input);
+            self.complex(input, Place::Argument)
+        })?;
+        part.specificity = add(part.specificity, highest(&self.finish(list)));
         Ok(())
     }
 }
@@ -363,14 +382,6 @@ impl Part {
         self.compound
             .lists
             .push(SelectorTest { negated, selectors });
-    }
-
-    /// Skips arguments that are not followed. The specificity is an upper bound, for it must not
-    /// seem that another rule overrides this one.
-    fn undecided(&mut self, input: &mut Parser<'_>) {
-        self.compound.undecided = true;
-        self.specificity = add(self.specificity, ID + CLASS);
-        skip(input);
     }
 }
 
