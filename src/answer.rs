@@ -28,8 +28,8 @@ use crate::site::{Asset, Kind, Page, Site, SiteUrl};
 /// How what a page needs is sent ahead.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Deliver {
-    /// Pushed to a peer that takes pushes, hinted to a navigation of one that does not, `Link` alone
-    /// over HTTP/1.1.
+    /// Pushed to a peer that takes pushes, hinted to a navigation of one that does not, `Link`
+    /// alone over HTTP/1.1.
     #[default]
     Auto,
     /// Pushed to a peer that takes pushes; nothing to others.
@@ -359,8 +359,8 @@ fn cache_control(asset: &Asset) -> HeaderValue {
 }
 
 /// Returns whether a file name carries a hash of the content, as bundlers write them:
-/// `app.3f9ac0d1.js`, `index-B7gk2xQ9.css`. A part counts if it is at least eight characters of hex with
-/// letters and digits, or eight or more of base64url with digits and both cases.
+/// `app.3f9ac0d1.js`, `index-B7gk2xQ9.css`. A part counts if it is at least eight characters of hex
+/// with letters and digits, or eight or more of base64url with digits and both cases.
 pub fn names_its_content(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     let Some((stem, _)) = name.rsplit_once('.') else {

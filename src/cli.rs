@@ -34,9 +34,9 @@ pub enum Command {
 
 /// A static file server that sends what a page needs before the page asks for it.
 ///
-/// forerun serves a directory over TLS HTTP/2. It reads the HTML, CSS and modules of the site, works
-/// out what each page needs, and sends that ahead: pushed to clients that take pushes, hinted (103
-/// Early Hints, Link) to today's browsers.
+/// forerun serves a directory over TLS HTTP/2. It reads the HTML, CSS and modules of the site,
+/// works out what each page needs, and sends that ahead: pushed to clients that take pushes, hinted
+/// (103 Early Hints, Link) to today's browsers.
 #[derive(Debug, Parser)]
 #[command(
     name = "forerun",

@@ -29,8 +29,8 @@
 //! serve::listen -> least loaded runtime -> tls -> http2::connection
 //!   -> SiteRoot::prepare(path).await     stat, load, hash, read links; derive the next snapshot
 //!   -> answer::answer(request, peer, site)   pure, one snapshot
-//!   -> http2::stream                     PUSH_PROMISE* -> 103? -> HEADERS, then http2::schedule gives
-//!                                        turns to every body, promised ones among them
+//!   -> http2::stream                     PUSH_PROMISE* -> 103? -> HEADERS, then http2::schedule
+//!                                        gives turns to every body, promised ones among them
 //! ```
 //!
 //! # The walk of a change on disk

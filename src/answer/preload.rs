@@ -52,7 +52,8 @@ pub struct Planned {
 }
 
 impl Ahead {
-    /// Returns the reasons as a `Server-Timing` value, which developer tools show beside a response.
+    /// Returns the reasons as a `Server-Timing` value, which developer tools show beside a
+    /// response.
     pub fn explanation(&self) -> HeaderValue {
         let quoted = |text: &str| text.replace(['"', '\\'], "");
         let pushed = self

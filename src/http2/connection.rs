@@ -111,8 +111,9 @@ async fn drained(mut drain: watch::Receiver<bool>) {
     }
 }
 
-/// Reads a request's body to its end, or as far as it comes in time, and forgets it. An answer before
-/// that is legal (RFC 9113 section 8.1), but clients trip over it: curl 7.88 reports a stream error.
+/// Reads a request's body to its end, or as far as it comes in time, and forgets it. An answer
+/// before that is legal (RFC 9113 section 8.1), but clients trip over it: curl 7.88 reports a
+/// stream error.
 async fn discard(mut body: RecvStream) {
     let end = async {
         while let Some(Ok(piece)) = body.data().await {
@@ -219,8 +220,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
     }
 
-    /// Ends a connection that has been idle or stalled for too long. `progress` says that bytes have
-    /// left, or that requests came, since the last call.
+    /// Ends a connection that has been idle or stalled for too long. `progress` says that bytes
+    /// have left, or that requests came, since the last call.
     fn poll_patience(&mut self, cx: &mut Context<'_>, progress: bool) -> Poll<()> {
         if progress {
             self.active = Instant::now();

@@ -22,7 +22,8 @@ use super::wire::{Frames, Told};
 const SMALL_RECORD: usize = 1_300;
 /// Bytes after which the window has grown enough for large records.
 const SMALL_RECORDS_UNTIL: usize = 64 * 1024;
-/// Silence after which the window may have shrunk again (RFC 9293 section 3.8.6, slow start after idle).
+/// Silence after which the window may have shrunk again (RFC 9293 section 3.8.6, slow start after
+/// idle).
 const IDLE_RESTART: Duration = Duration::from_secs(1);
 /// Largest plaintext of a record (RFC 8446 section 5.1).
 const LARGE_RECORD: usize = 16 * 1024;

@@ -265,7 +265,8 @@ impl Schedule {
         job.stream.reserve_capacity(want);
         let capacity = job.stream.capacity().min(want);
         if capacity == 0 && want > 0 {
-            // An unsatisfied claim would keep its place in h2's own queue, ahead of more urgent ones.
+            // An unsatisfied claim would keep its place in h2's own queue, ahead of more urgent
+            // ones.
             job.stream.reserve_capacity(0);
             return Sent::NoCapacity;
         }

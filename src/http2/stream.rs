@@ -1,8 +1,8 @@
 //! Spends an answer on a stream: promises, 103, header, then the bodies wait for their turns.
 //!
 //! The only caller of `push_request`. What is written on the page's stream stands in this order, so
-//! a promise never follows the bytes that mention what it promises, nor a 103 that does, nor the end
-//! of the stream (RFC 9113 section 8.4.1).
+//! a promise never follows the bytes that mention what it promises, nor a 103 that does, nor the
+//! end of the stream (RFC 9113 section 8.4.1).
 
 use std::net::IpAddr;
 use std::task::Context;

@@ -2,8 +2,9 @@
 //!
 //! h2 hides what decides what may be sent ahead: whether the peer takes pushes, how much its
 //! connection window holds, which promises have really been written, which the peer refused, and
-//! PRIORITY_UPDATE. All stand in frame headers and a few bytes behind them (RFC 9113 section 4.1), so a tap of the
-//! plaintext tells. It never changes a byte and never fails: what is malformed is h2's to refuse.
+//! PRIORITY_UPDATE. All stand in frame headers and a few bytes behind them (RFC 9113 section 4.1),
+//! so a tap of the plaintext tells. It never changes a byte and never fails: what is malformed is
+//! h2's to refuse.
 
 /// Bytes of a frame header (RFC 9113 section 4.1).
 const HEADER_LENGTH: usize = 9;

@@ -44,8 +44,8 @@ pub struct PageUse {
 pub struct Cascaded<'p> {
     /// The sheet.
     pub sheet: &'p StyleSheet,
-    /// Whether it depends on the client if the sheet applies: its `media`, or that of an import on the
-    /// way to it.
+    /// Whether it depends on the client if the sheet applies: its `media`, or that of an import on
+    /// the way to it.
     pub depends_on_client: bool,
     /// The cascade layer that it is imported into, if any; layers in layers with dots.
     pub layer: Option<&'p str>,
@@ -61,8 +61,8 @@ impl<'p> From<&'p StyleSheet> for Cascaded<'p> {
     }
 }
 
-/// Returns, for each sheet of a page in cascade order (an imported sheet before the one that imports
-/// it), which faces and URLs the page uses. Takes sheets as they are, or as [`Cascaded`].
+/// Returns, for each sheet of a page in cascade order (an imported sheet before the one that
+/// imports it), which faces and URLs the page uses. Takes sheets as they are, or as [`Cascaded`].
 pub fn used<'p, S: Into<Cascaded<'p>> + Copy>(sheets: &[S], outline: &'p Outline) -> Vec<Used> {
     used_by_page(sheets, outline).sheets
 }

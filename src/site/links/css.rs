@@ -110,8 +110,8 @@ pub struct RuleUrl {
     pub url: String,
     /// The property, in lower case.
     pub property: String,
-    /// Whether it depends on the client if it is fetched (`image-set`, `cross-fade`, custom properties,
-    /// properties that not every client knows).
+    /// Whether it depends on the client if it is fetched (`image-set`, `cross-fade`, custom
+    /// properties, properties that not every client knows).
     pub depends_on_client: bool,
 }
 
@@ -220,7 +220,8 @@ pub type Selectors = Arc<[Selector]>;
 /// A complex selector: compounds from the rightmost (the subject) leftwards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selector {
-    /// The subject first; each further compound with the combinator that joins it to the one before.
+    /// The subject first; each further compound with the combinator that joins it to the one
+    /// before.
     pub compounds: Vec<(Combinator, Compound)>,
     /// Specificity (Selectors 4, section 16), packed as a * 2^20 + b * 2^10 + c.
     pub specificity: u32,

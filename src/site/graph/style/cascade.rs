@@ -24,7 +24,8 @@ pub(super) struct Precedence {
     pub(super) important: bool,
     /// It stands in a `style` attribute.
     pub(super) attached: bool,
-    /// Rank of the layer: the last one of normal declarations, the first one of important ones wins.
+    /// Rank of the layer: the last one of normal declarations, the first one of important ones
+    /// wins.
     pub(super) layer: u32,
     pub(super) specificity: u32,
     /// Number of the rule, then of the declaration in it.

@@ -48,7 +48,8 @@ impl Layers {
         layers
     }
 
-    /// Returns the rank of what stands in a layer of a sheet; of normal declarations, the higher wins.
+    /// Returns the rank of what stands in a layer of a sheet; of normal declarations, the higher
+    /// wins.
     pub(super) fn rank_of(&self, sheet: &Cascaded<'_>, number: usize, name: Option<&str>) -> u32 {
         let node = segments(sheet, number, name).try_fold(0, |node, segment| {
             self.nodes[node].by_name.get(&segment).copied()

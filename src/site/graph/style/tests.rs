@@ -6,8 +6,8 @@ use super::*;
 use crate::site::links::css;
 use crate::site::links::html::Element;
 
-/// Builds an outline from lines such as `p.lead#x{color: red} text`, indented below their parents; a
-/// leading `!` marks what is not rendered.
+/// Builds an outline from lines such as `p.lead#x{color: red} text`, indented below their parents;
+/// a leading `!` marks what is not rendered.
 fn outline(text: &str) -> Outline {
     let mut outline = Outline::default();
     let mut open: Vec<(usize, u32)> = Vec::new();
@@ -51,8 +51,8 @@ fn outline(text: &str) -> Outline {
     outline
 }
 
-/// Names what is fetched, sheet by sheet: faces, then other URLs; in brackets what only some clients
-/// fetch.
+/// Names what is fetched, sheet by sheet: faces, then other URLs; in brackets what only some
+/// clients fetch.
 fn fetched(sheets: &[Cascaded<'_>], outline: &Outline) -> String {
     let page = used_by_page(sheets, outline);
     let mut names = Vec::new();
@@ -255,11 +255,13 @@ fn conditions_and_layers_take_part_in_the_cascade() {
             "",
         ),
         (
-            "@layer x, y; @layer y { p { background: url(a) } } @layer x { #main p { background: url(b) } }",
+            "@layer x, y; @layer y { p { background: url(a) } } \
+         @layer x { #main p { background: url(b) } }",
             "a",
         ),
         (
-            "@layer x { p { background: url(a) !important } } p.lead { background: none !important }",
+            "@layer x { p { background: url(a) !important } } \
+         p.lead { background: none !important }",
             "a",
         ),
         (

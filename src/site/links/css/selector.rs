@@ -25,8 +25,8 @@ const TAG: u32 = 1;
 /// Selectors of one list, with those in its lists. A longer one may match anything.
 const SELECTORS_MAX: usize = 4_096;
 
-/// Reads the selector list of a rule, nested in a rule with the selectors `parent` if any; `None` if
-/// it is invalid, and the rule with it.
+/// Reads the selector list of a rule, nested in a rule with the selectors `parent` if any; `None`
+/// if it is invalid, and the rule with it.
 pub(super) fn parse(prelude: &str, parent: Option<&Selectors>) -> Option<Selectors> {
     let mut input = Parser::new(prelude);
     input.set_nested_block_limit(LISTS_DEPTH_MAX);
@@ -58,7 +58,8 @@ fn anything() -> Selector {
 /// Reads the selectors of one list.
 struct Reader<'p> {
     parent: Option<&'p Selectors>,
-    /// A name was met that not every client knows: for those that do not, the whole list is invalid.
+    /// A name was met that not every client knows: for those that do not, the whole list is
+    /// invalid.
     unknown: bool,
     count: usize,
 }
@@ -152,7 +153,8 @@ impl Reader<'_> {
         })
     }
 
-    /// The selectors that `&` stands for; without a parent it is the root (CSS Nesting 1, section 3).
+    /// The selectors that `&` stands for; without a parent it is the root (CSS Nesting 1, section
+    /// 3).
     fn nesting(&self) -> Part {
         let mut part = Part {
             names_parent: true,
