@@ -4,22 +4,18 @@
 //! taken while the page's body is read, and once more after it: `h2` does not wake who waits for
 //! promises when a page ends without any. Read on in `world`.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use h2::RecvStream;
 use h2::client::{PushPromise, PushedResponseFuture, ResponseFuture, SendRequest};
-use h2::{Reason, RecvStream};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 
-use crate::tap::{Frame, Log, Sender};
+use crate::transcript::Streams;
 
 /// Requests made before the server has said how many it takes, as browsers do.
 const STREAMS_FIRST: usize = 100;
@@ -27,13 +23,13 @@ const STREAMS_FIRST: usize = 100;
 /// What a client says of itself in its SETTINGS.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientOptions {
-    /// ENABLE_PUSH.
+    /// `ENABLE_PUSH`.
     pub(crate) push: bool,
-    /// INITIAL_WINDOW_SIZE.
+    /// `INITIAL_WINDOW_SIZE`.
     pub(crate) stream_window: u32,
     /// The connection's window.
     pub(crate) connection_window: u32,
-    /// MAX_CONCURRENT_STREAMS: how many pushed responses at once.
+    /// `MAX_CONCURRENT_STREAMS`: how many pushed responses at once.
     pub(crate) concurrent_pushes: Option<u32>,
 }
 
@@ -241,38 +237,6 @@ impl Promised {
     }
 }
 
-/// What is known of each stream of a connection besides its frames.
-#[derive(Clone, Default)]
-pub(crate) struct Streams(Rc<RefCell<BTreeMap<u32, Stream>>>);
-
-#[derive(Default)]
-struct Stream {
-    method: String,
-    target: String,
-    promised: bool,
-    hints: Vec<String>,
-    head: Option<(StatusCode, String)>,
-}
-
-impl Streams {
-    fn note(&self, stream: u32, change: impl FnOnce(&mut Stream)) {
-        change(self.0.borrow_mut().entry(stream).or_default());
-    }
-
-    /// Returns the stream of a path that was asked for or promised last.
-    #[track_caller]
-    pub(crate) fn of(&self, target: &str) -> u32 {
-        let streams = self.0.borrow();
-        let found = streams
-            .iter()
-            .rev()
-            .find(|(_, stream)| stream.target == target);
-        *found
-            .unwrap_or_else(|| panic!("nobody asked for or promised {target}"))
-            .0
-    }
-}
-
 /// Makes a request and takes everything that comes of it.
 pub(crate) async fn exchange(sender: SendRequest<Bytes>, ask: Ask, streams: Streams) -> Response {
     let request = ask.request();
@@ -290,15 +254,12 @@ pub(crate) async fn exchange(sender: SendRequest<Bytes>, ask: Ask, streams: Stre
     }
     drop(upload);
     let stream = response.stream_id().as_u32();
-    streams.note(stream, |stream| {
-        stream.method = ask.method.to_string();
-        stream.target.clone_from(&ask.target);
-    });
+    streams.asked(stream, &ask.method, &ask.target);
 
     let mut promises = response.push_promises();
     let mut promising = true;
     let mut arriving = FuturesUnordered::new();
-    let mut promised = Vec::new();
+    let mut arrived = Vec::new();
     let mut hints = Vec::new();
     let answer = {
         let mut page = pin!(receive(response, ask.reading, &streams, &mut hints));
@@ -309,7 +270,7 @@ pub(crate) async fn exchange(sender: SendRequest<Bytes>, ask: Ask, streams: Stre
                     Some(Ok(promise)) => arriving.push(take(promise, ask.pushes, &streams)),
                     _ => promising = false,
                 },
-                Some(arrived) = arriving.next() => promised.push(arrived),
+                Some(one) = arriving.next() => arrived.push(one),
                 answer = &mut page => break answer,
             }
         }
@@ -318,15 +279,15 @@ pub(crate) async fn exchange(sender: SendRequest<Bytes>, ask: Ask, streams: Stre
         arriving.push(take(promise, ask.pushes, &streams));
     }
     drop(promises);
-    while let Some(arrived) = arriving.next().await {
-        promised.push(arrived);
+    while let Some(one) = arriving.next().await {
+        arrived.push(one);
     }
-    promised.sort_by_key(|promise| promise.stream);
+    arrived.sort_by_key(|promise| promise.stream);
     Response {
         stream,
         answer,
         hints,
-        promises: promised,
+        promises: arrived,
     }
 }
 
@@ -364,10 +325,7 @@ async fn receive(
     let id = response.stream_id().as_u32();
     while let Some(hint) = poll_fn(|context| response.poll_informational(context)).await {
         let hint = hint?;
-        let links: Vec<_> = hint.headers().get_all("link").iter().collect();
-        let links: Vec<_> = links.iter().map(|link| link.to_str().unwrap()).collect();
-        let line = format!("{} link: {}", hint.status().as_u16(), links.join(", "));
-        streams.note(id, |stream| stream.hints.push(line));
+        streams.hinted(id, &hint);
         hints.push(hint.into_parts().0.headers);
     }
     let (head, body) = response.await?.into_parts();
@@ -377,11 +335,7 @@ async fn receive(
 async fn take(promise: PushPromise, reading: Reading, streams: &Streams) -> Promised {
     let (request, response) = promise.into_parts();
     let stream = response.stream_id().as_u32();
-    streams.note(stream, |stream| {
-        stream.method = request.method().to_string();
-        stream.target = request.uri().path_and_query().unwrap().to_string();
-        stream.promised = true;
-    });
+    streams.promised(stream, &request);
     if reading == Reading::CancelAfter(0) {
         return Promised {
             stream,
@@ -414,17 +368,7 @@ async fn finish(
     reading: Reading,
     streams: &Streams,
 ) -> Result<Answer, h2::Error> {
-    let media_type = head
-        .headers
-        .get("content-type")
-        .map(|value| value.to_str().unwrap());
-    let media_type = media_type
-        .unwrap_or("")
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .to_owned();
-    streams.note(id, |stream| stream.head = Some((head.status, media_type)));
+    streams.answered(id, &head);
     let mut bytes = Vec::new();
     loop {
         match reading {
@@ -444,105 +388,4 @@ async fn finish(
         headers: head.headers,
         body: bytes.into(),
     })
-}
-
-/// Tells whose body's bytes passed, in the order of the wire, as runs of a target and a length.
-pub(crate) fn bodies(frames: &[Frame], streams: &Streams) -> Vec<(String, usize)> {
-    let mut runs: Vec<(u32, usize)> = Vec::new();
-    let is_body = |frame: &&Frame| frame.kind == Frame::DATA && frame.sender == Sender::Server;
-    for frame in frames.iter().filter(is_body) {
-        match runs.last_mut() {
-            Some((stream, bytes)) if *stream == frame.stream => *bytes += frame.payload.len(),
-            _ => runs.push((frame.stream, frame.payload.len())),
-        }
-    }
-    let streams = streams.0.borrow();
-    let name = |id| {
-        streams
-            .get(&id)
-            .map_or_else(String::new, |stream| stream.target.clone())
-    };
-    runs.into_iter()
-        .map(|(id, bytes)| (name(id), bytes))
-        .collect()
-}
-
-/// Tells what passed on a connection, a line each, in the order of the wire.
-pub(crate) fn transcript(frames: &Log<Frame>, streams: &Streams) -> String {
-    let frames = frames.all();
-    let mut bodies: BTreeMap<u32, usize> = BTreeMap::new();
-    for frame in frames.iter().filter(|frame| frame.kind == Frame::DATA) {
-        *bodies.entry(frame.stream).or_default() += frame.payload.len();
-    }
-    let streams = streams.0.borrow();
-    let name = |id: u32| {
-        streams
-            .get(&id)
-            .map_or_else(|| format!("stream {id}"), |stream| stream.target.clone())
-    };
-    let mut heads: BTreeMap<u32, usize> = BTreeMap::new();
-    let mut text = String::new();
-    for frame in &frames {
-        let arrow = if frame.sender == Sender::Client {
-            '>'
-        } else {
-            '<'
-        };
-        let line = match (frame.kind, frame.sender) {
-            (Frame::HEADERS, Sender::Client) => {
-                let method = streams
-                    .get(&frame.stream)
-                    .map_or("?", |stream| &stream.method);
-                format!("{method} {}", name(frame.stream))
-            }
-            (Frame::HEADERS, Sender::Server) => {
-                let passed = heads.entry(frame.stream).or_default();
-                *passed += 1;
-                let body = bodies.get(&frame.stream).copied().unwrap_or(0);
-                let stream = streams.get(&frame.stream);
-                stream.map_or_else(|| name(frame.stream), |stream| stream.head(*passed, body))
-            }
-            (Frame::PUSH_PROMISE, _) => format!("PROMISE {}", name(frame.number(0))),
-            (Frame::RST_STREAM, _) => {
-                format!(
-                    "RESET {} {:?}",
-                    name(frame.stream),
-                    Reason::from(frame.number(0))
-                )
-            }
-            (Frame::GOAWAY, _) => {
-                format!(
-                    "GOAWAY {} {:?}",
-                    frame.number(0),
-                    Reason::from(frame.number(4))
-                )
-            }
-            _ => continue,
-        };
-        writeln!(text, "{arrow} {line}").unwrap();
-    }
-    text
-}
-
-impl Stream {
-    /// Tells a head: the informational ones first, then the final one.
-    fn head(&self, count: usize, body_bytes: usize) -> String {
-        if let Some(hint) = self.hints.get(count - 1) {
-            return hint.clone();
-        }
-        let Some((status, media_type)) = &self.head else {
-            return format!("? {}", self.target);
-        };
-        let mut line = format!("{} {}", status.as_u16(), self.target);
-        if !media_type.is_empty() {
-            write!(line, " {media_type}").unwrap();
-        }
-        if body_bytes > 0 {
-            write!(line, " {body_bytes} B").unwrap();
-        }
-        if self.promised {
-            line += ", promised";
-        }
-        line
-    }
 }

@@ -57,7 +57,8 @@ async fn a_page_asked_for_in_the_last_moment_promises_nothing() {
     let page = world.start(Ask::navigate("/")).await;
     world.rest_ms(1).await;
     world.drain();
-    // It is answered or refused, so that the client knows whether to ask again; never with promises.
+    // It is answered or refused, so that the client knows whether to ask again; never with
+    // promises.
     let page = world.wait(page).await;
     assert_eq!(page.promised(), [""; 0]);
     if let Err(error) = &page.answer {
@@ -73,5 +74,5 @@ async fn a_client_that_leaves_is_let_go() {
     drop(world.start("/large.png").await);
     world.rest_ms(100).await;
     world.leave();
-    world.closed(Duration::from_secs(60)).await;
+    world.closed(Duration::from_mins(1)).await;
 }

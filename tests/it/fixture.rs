@@ -1,6 +1,6 @@
-//! Sites for tests, as text: `//- /path` before each file's content, with `size=BYTES` after the path
-//! to fill it up to a length, always with the same bytes. White space that all lines begin with is
-//! taken away, and so are empty lines.
+//! Sites for tests, as text: `//- /path` before each file's content, with `size=BYTES` after the
+//! path to fill it up to a length, always with the same bytes. White space that all lines begin
+//! with is taken away, and so are empty lines.
 
 use std::fmt::Write as _;
 use std::fs;

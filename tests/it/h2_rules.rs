@@ -160,11 +160,19 @@ async fn promises_do_not_wait_for_a_window() {
     let mut world = World::new(fixture).client(|client| client.stream_window = 1_000);
     let page = world.start(Ask::get("/").reading(Reading::Nothing)).await;
     world.rest_ms(1_000).await;
-    insta::assert_snapshot!(world.transcript(), @"");
+    insta::assert_snapshot!(world.transcript(), @"
+        > GET /
+        < PROMISE /a.css
+        < 200 /a.css text/css 500 B, promised
+        < PROMISE /b.js
+        < 200 /b.js text/javascript 500 B, promised
+        < 200 / text/html 1000 B
+    ");
     page.abort();
 }
 
-/// Rule 6: a page's reset drops the promises that `h2` still holds; the diary must not believe them.
+/// Rule 6: a page's reset drops the promises that `h2` still holds; the diary must not believe
+/// them.
 #[tokio::test(start_paused = true)]
 async fn what_a_reset_page_did_not_get_to_promise_is_promised_later() {
     for wait_ms in [0, 1, 2, 20, 24, 25, 26, 27, 30, 60] {

@@ -3,6 +3,7 @@
 use forerun::answer::Deliver;
 
 use crate::client::{Ask, Response};
+use crate::fixture::style_sheets;
 use crate::world::World;
 
 /// A page whose style sheet hides a font and an import.
@@ -39,7 +40,16 @@ fn links(response: &Response) -> Vec<&str> {
 async fn a_navigation_is_hinted_before_its_answer_and_with_it() {
     let mut world = world(Deliver::Hints);
     let page = world.ask(Ask::navigate("/")).await;
-    insta::assert_snapshot!(world.transcript(), @"");
+    insta::assert_snapshot!(world.transcript(), @"
+        > GET /
+        < 103
+            link: </b.css>; rel=preload; as=style
+            link: </f.woff2>; rel=preload; as=font; crossorigin
+            link: </n.js>; rel=modulepreload
+            link: </a.css>; rel=preload; as=style
+            link: </m.js>; rel=modulepreload
+        < 200 / text/html 119 B
+    ");
     assert_eq!(page.hints.len(), 1);
     let early: Vec<_> = page.hints[0].get_all("link").iter().collect();
     assert_eq!(
@@ -58,7 +68,13 @@ async fn hidden_files_are_hinted_in_the_answer_by_default() {
     let page = world.ask(Ask::navigate("/")).await;
     // The answer is ready at once: a 103 would tell nothing sooner.
     assert_eq!(page.hints.len(), 0);
-    insta::assert_debug_snapshot!(links(&page), @"");
+    insta::assert_debug_snapshot!(links(&page), @r#"
+        [
+            "</b.css>; rel=preload; as=style",
+            "</f.woff2>; rel=preload; as=font; crossorigin",
+            "</n.js>; rel=modulepreload",
+        ]
+    "#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,14 +142,7 @@ async fn a_font_is_hinted_as_it_will_be_fetched() {
 
 #[tokio::test(start_paused = true)]
 async fn at_most_ten_links_are_hinted() {
-    let mut fixture = "//- /index.html\n<!doctype html>\n".to_owned();
-    for index in 0..20 {
-        fixture += &format!("<link rel=stylesheet href=/{index}.css>\n");
-    }
-    for index in 0..20 {
-        fixture += &format!("//- /{index}.css\nb {{ top: {index} }}\n");
-    }
-    let mut world = World::new(&fixture)
+    let mut world = World::new(&style_sheets(20, 100))
         .client(|client| client.push = false)
         .server(|options| options.deliver = Deliver::Hints);
     let page = world.ask(Ask::navigate("/")).await;
@@ -190,7 +199,15 @@ async fn each_way_of_delivering_keeps_to_itself() {
 async fn what_was_not_sent_ahead_is_explained_on_demand() {
     let mut world = World::new(HIDDEN).server(|options| options.explain = true);
     let page = world.get("/").await;
-    insta::assert_snapshot!(page.header("server-timing"), @"");
+    let explained = page.header("server-timing").replace(", ", "\n");
+    insta::assert_snapshot!(explained, @r#"
+        push;desc="/a.css"
+        push;desc="/b.css"
+        push;desc="/f.woff2"
+        push;desc="/m.js"
+        push;desc="/n.js"
+        skip;desc="/i.png: not critical"
+    "#);
     let mut world = World::new(HIDDEN);
     assert_eq!(world.get("/").await.header("server-timing"), "");
 }

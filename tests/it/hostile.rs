@@ -47,7 +47,7 @@ async fn nonsense_ends_the_connection_alone() {
     let mut world = World::new(SITE);
     let preface = |rest: &[u8]| [PREFACE, rest].concat();
     let second = Duration::from_secs(1);
-    let long_frame = Frame::bytes(Frame::DATA, 0, 1, &[0; 20_000]);
+    let long_frame = Frame::bytes(Frame::DATA, 0, 1, &vec![0; 20_000]);
     let data_on_idle = Frame::bytes(Frame::DATA, 0, 1, b"x");
     let bad_header = Frame::bytes(Frame::HEADERS, 5, 1, &[0xff; 40]);
     let bad_window = Frame::bytes(Frame::WINDOW_UPDATE, 0, 0, &[0; 4]);
@@ -115,7 +115,7 @@ async fn resets_in_numbers_end_the_connection() {
             .frames
             .inject(&Frame::bytes(Frame::RST_STREAM, 0, stream, &[0, 0, 0, 8]));
     }
-    world.closed(Duration::from_secs(60)).await;
+    world.closed(Duration::from_mins(1)).await;
     world.reconnect().await;
     assert_eq!(world.get("/").await.status(), 200);
 }

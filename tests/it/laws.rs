@@ -43,7 +43,7 @@ pub(crate) fn check(frames: &[Frame]) -> Result<(), String> {
                 if goes_away || refuses_pushes {
                     return Err(format!("stream {id} promised to a peer that takes none"));
                 }
-                if id % 2 != 0 || promised.last().is_some_and(|&last| last >= id) {
+                if !id.is_multiple_of(2) || promised.last().is_some_and(|&last| last >= id) {
                     return Err(format!("stream {id} promised after {:?}", promised.last()));
                 }
                 promised.insert(id);
@@ -66,7 +66,9 @@ pub(crate) fn check(frames: &[Frame]) -> Result<(), String> {
 fn may_promise(streams: &BTreeMap<u32, Stream>, parent: u32) -> Result<(), String> {
     match streams.get(&parent) {
         None => Err(format!("on stream {parent}, which is idle")),
-        Some(_) if parent % 2 == 0 => Err(format!("on stream {parent}, which was promised")),
+        Some(_) if parent.is_multiple_of(2) => {
+            Err(format!("on stream {parent}, which was promised"))
+        }
         Some(page) if page.has_ended => Err(format!("on stream {parent}, which has ended")),
         Some(page) if page.heads > 0 => Err(format!("on stream {parent}, after its head")),
         Some(_) => Ok(()),

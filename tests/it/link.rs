@@ -3,9 +3,10 @@
 //! It models one TCP connection without loss: bytes leave in segments at the link's rate, no more
 //! of them unacknowledged than the congestion window, which starts at ten segments (RFC 6928) and
 //! grows by what is acknowledged (RFC 5681 section 3.1). What the rate and the window hold back
-//! waits in a bounded sender's buffer, as with `TCP_NOTSENT_LOWAT`; when that is full, writers wait.
-//! Nothing is spawned: each end works out, when it is polled, what has happened since. Moments on
-//! the link are exact; tokio's timers wake an end at most one millisecond after its moment.
+//! waits in a bounded sender's buffer, as with `TCP_NOTSENT_LOWAT`; when that is full, writers
+//! wait. Nothing is spawned: each end works out, when it is polled, what has happened since.
+//! Moments on the link are exact; tokio's timers wake an end at most one millisecond after its
+//! moment.
 //!
 //! Knows nothing of TLS or HTTP. Read on in `world`, which puts a server at one end.
 
@@ -343,7 +344,6 @@ impl Drop for End {
     }
 }
 
-#[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -361,6 +361,8 @@ mod tests {
         let mut received = vec![0; bytes];
         let (_near, read) = tokio::join!(send, far.read_exact(&mut received));
         read.unwrap();
+        let sent = meter.sent();
+        assert_eq!(sent.bytes_at(Instant::now() - options.delay), bytes as u64);
         assert_eq!(meter.delivered().bytes_at(Instant::now()), bytes as u64);
         start.elapsed().as_millis()
     }

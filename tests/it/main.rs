@@ -1,3 +1,30 @@
 //! Everything that is tested from outside: one binary, a file for each matter.
+//!
+//! Features are tested at the boundary: a site in, a transcript out. The stage is `world` (a site
+//! and its server, laid out by `fixture`), `client` (who asks), `link` (the wire between them),
+//! `tap` (who listens), `transcript` (what is told) and `laws` (what must always hold). `tidy`
+//! checks the source itself.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected has failed"
+)]
+
+mod client;
+mod fixture;
+mod laws;
+mod link;
+mod tap;
+mod transcript;
+mod world;
+
+mod drain;
+mod h2_rules;
+mod hints;
+mod hostile;
+mod http1;
+mod push;
+mod records;
+mod schedule;
+mod semantics;
 mod tidy;

@@ -1,11 +1,11 @@
 //! What is pushed, to whom, and what never is.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use h2::Reason;
 
 use crate::client::{Ask, Reading, Response};
+use crate::fixture::style_sheets;
 use crate::link::LinkOptions;
 use crate::world::World;
 
@@ -42,7 +42,16 @@ async fn a_page_promises_what_it_needs_once() {
     let mut world = World::new(PAGE);
     world.get("/").await;
     world.get("/").await;
-    insta::assert_snapshot!(world.transcript(), @"");
+    insta::assert_snapshot!(world.transcript(), @"
+        > GET /
+        < PROMISE /a.css
+        < 200 /a.css text/css 17 B, promised
+        < PROMISE /b.js
+        < 200 /b.js text/javascript 19 B, promised
+        < 200 / text/html 84 B
+        > GET /
+        < 200 / text/html 84 B
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,7 +217,10 @@ async fn a_client_that_asks_for_no_pushes_gets_none() {
 async fn a_client_that_takes_no_pushes_gets_none() {
     let mut world = World::new(PAGE).client(|client| client.push = false);
     world.get("/").await;
-    insta::assert_snapshot!(world.transcript(), @"");
+    insta::assert_snapshot!(world.transcript(), @"
+        > GET /
+        < 200 / text/html 84 B
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -448,22 +460,6 @@ async fn what_hides_behind_a_style_sheet_is_pushed_with_the_page() {
     );
 }
 
-/// Returns a page with so many style sheets of a size.
-fn style_sheets(count: usize, bytes: usize) -> String {
-    let mut fixture = "//- /index.html\n<!doctype html>\n".to_owned();
-    for index in 0..count {
-        writeln!(fixture, "<link rel=stylesheet href=/{index}.css>").unwrap();
-    }
-    for index in 0..count {
-        writeln!(
-            fixture,
-            "//- /{index}.css size={bytes}\nb {{ top: {index} }}"
-        )
-        .unwrap();
-    }
-    fixture
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_page_promises_at_most_32() {
     let mut world = World::new(&style_sheets(40, 100));
@@ -476,25 +472,13 @@ async fn a_page_promises_at_most_32() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_large_for_memory_is_not_promised_or_comes_whole() {
-    let mut world =
-        World::new(&style_sheets(3, 30_000)).site(|site| site.memory_file_bytes_max = 20_000);
-    let page = world.get("/").await;
-    for promise in &page.promises {
-        let pushed = promise.answer.as_ref().unwrap().as_ref().unwrap();
-        assert_eq!(pushed.body.len(), 30_000, "{}", promise.target());
-    }
-    for sheet in 0..3 {
-        assert_eq!(
-            world
-                .get(&format!("/{sheet}.css"))
-                .await
-                .answer()
-                .body
-                .len(),
-            30_000
-        );
-    }
+async fn what_is_not_held_in_memory_is_not_promised() {
+    let fixture = style_sheets(3, 30_000) + "//- /small.css size=100\n";
+    let page = "<link rel=stylesheet href=/small.css>\n<link rel=stylesheet href=/0.css>";
+    let fixture = fixture.replacen("<link rel=stylesheet href=/0.css>", page, 1);
+    let mut world = World::new(&fixture).site(|site| site.memory_file_bytes_max = 20_000);
+    assert_eq!(promised(&mut world, "/").await, ["/small.css"]);
+    assert_eq!(world.get("/0.css").await.answer().body.len(), 30_000);
 }
 
 #[tokio::test(start_paused = true)]

@@ -100,9 +100,13 @@ async fn records_are_small_first_then_large_and_small_again_after_a_rest() {
 
 #[tokio::test(start_paused = true)]
 async fn small_answers_share_a_record() {
-    let fixture: String = (0..20)
-        .map(|index| format!("//- /{index}.txt size=10\n"))
+    let sections: Vec<_> = (0..20)
+        .map(|index| format!("//- /{index}.txt size=10"))
         .collect();
+    let fixture = sections.join(
+        "
+",
+    );
     let mut world = World::new(&fixture).link(LinkOptions::slow(10, 20));
     let before = world.connection().await.records.all().len();
     world

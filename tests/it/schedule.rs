@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::client::{Ask, Reading, bodies};
+use crate::client::{Ask, Reading};
 use crate::link::LinkOptions;
 use crate::tap::Frame;
+use crate::transcript::bodies;
 use crate::world::World;
 
 const PRIORITY_UPDATE: u8 = 0x10;

@@ -53,7 +53,12 @@ fn told(response: &Response) -> String {
 async fn a_file_is_sent_with_what_a_client_needs_to_know() {
     let mut world = World::new(SITE);
     let response = world.get("/a.css").await;
-    insta::assert_snapshot!(told(&response), @"");
+    insta::assert_snapshot!(told(&response), @"
+        200
+        content-type: text/css; charset=utf-8
+        content-length: 17
+        cache-control: public, max-age=60
+    ");
     assert_eq!(response.text(), "b { color: red }\n");
     assert_eq!(response.header("x-content-type-options"), "nosniff");
     for name in ["etag", "last-modified", "date"] {

@@ -107,8 +107,6 @@ impl Unit for Frame {
 /// A TLS record (RFC 8446 section 5.1).
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
-    /// When its last byte passed: not before can anything of it be read.
-    pub(crate) at: Instant,
     /// Which end sent it.
     pub(crate) sender: Sender,
     /// Its content type as far as it shows: 23 is application data and, in TLS 1.3, all else.
@@ -129,9 +127,8 @@ impl Unit for Record {
         usize::from(u16::from_be_bytes([head[3], head[4]]))
     }
 
-    fn new(at: Instant, sender: Sender, head: &[u8], payload: Vec<u8>) -> Self {
+    fn new(_: Instant, sender: Sender, head: &[u8], payload: Vec<u8>) -> Self {
         Self {
-            at,
             sender,
             kind: head[0],
             length: payload.len(),

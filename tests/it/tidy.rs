@@ -6,16 +6,34 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which floors the modules of a floor may name, besides their own. `main` may name `cli` alone.
+/// What a person starts; `main` may name them.
+const ROOTS: &[&str] = &["cli", "serve", "plan", "certificate"];
+
+/// Which floors the modules of a floor may name, besides their own.
 const FLOORS: &[(&str, &[&str])] = &[
+    ("main", ROOTS),
     (
         "cli",
-        &["serve", "plan", "http1", "http2", "answer", "site", "tls"],
+        &["serve", "plan", "certificate", "answer", "site", "tls"],
     ),
-    ("serve", &["http1", "http2", "answer", "site", "tls"]),
+    (
+        "serve",
+        &[
+            "http1",
+            "http2",
+            "door",
+            "access_log",
+            "answer",
+            "site",
+            "tls",
+        ],
+    ),
     ("plan", &["answer", "site"]),
-    ("http2", &["answer", "site", "tls"]),
-    ("http1", &["answer", "site", "tls"]),
+    ("certificate", &["tls"]),
+    ("http2", &["door", "access_log", "answer", "site"]),
+    ("http1", &["door", "access_log", "answer", "site"]),
+    ("door", &["access_log", "answer", "site", "tls"]),
+    ("access_log", &[]),
     ("answer", &["site"]),
     ("site", &[]),
     ("tls", &[]),
@@ -30,16 +48,16 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rustls_pemfile", &["tls"]),
     ("x509_parser", &["tls"]),
     ("std::env", &["cli"]),
-    ("std::fs", &["site::load", "tls", "cli"]),
-    ("tokio::fs", &["site::load", "tls", "cli"]),
-    ("cap_std", &["site::load", "tls", "cli"]),
+    ("std::fs", &["site::load", "tls", "cli", "door"]),
+    ("tokio::fs", &["site::load", "tls", "cli", "door"]),
+    ("cap_std", &["site::load", "tls", "cli", "door"]),
     ("socket2", &["serve"]),
     ("tokio::net", &["serve"]),
     ("tokio::signal", &["serve"]),
 ];
 
 const LINE_COLUMNS_MAX: usize = 100;
-const FILE_LINES_MAX: usize = 600;
+const FILE_LINES_MAX: usize = 800;
 const TREE_BYTES_MAX: u64 = 1 << 20;
 
 /// A source file of the program.
@@ -58,6 +76,11 @@ impl Source {
         self.module.split("::").next().unwrap_or_default()
     }
 
+    /// Tells the files of a module's tests.
+    fn is_test(&self) -> bool {
+        self.module.split("::").any(|name| name == "tests")
+    }
+
     fn complaint(&self, code_offset: usize, what: &str) -> String {
         let line = self.code[..code_offset].matches('\n').count() + 1;
         format!("{}:{line}: {what}", self.name)
@@ -68,17 +91,14 @@ impl Source {
 fn imports_go_down_only() {
     let mut complaints = Vec::new();
     for source in sources().iter().filter(|source| source.module != "lib") {
-        let below = match FLOORS.iter().find(|(floor, _)| *floor == source.floor()) {
-            Some((_, below)) => *below,
-            None if source.module == "main" => &["cli"],
-            None => {
-                complaints.push(format!(
-                    "{}: the floor `{}` is new: give it a place in FLOORS, in tests/it/tidy.rs",
-                    source.name,
-                    source.floor()
-                ));
-                continue;
-            }
+        let floor = FLOORS.iter().find(|(floor, _)| *floor == source.floor());
+        let Some((_, below)) = floor else {
+            complaints.push(format!(
+                "{}: the floor `{}` is new: give it a place in FLOORS, in tests/it/tidy.rs",
+                source.name,
+                source.floor()
+            ));
+            continue;
         };
         for (offset, named) in floors_named(source) {
             if named != source.floor() && !below.contains(&named.as_str()) {
@@ -100,12 +120,15 @@ fn imports_go_down_only() {
 fn the_outside_is_named_at_the_doors_only() {
     let mut complaints = Vec::new();
     for source in sources() {
+        if source.is_test() {
+            continue;
+        }
         for (outside, doors) in DOORS {
-            let is_door = |door: &&str| {
-                let inner = source.module.strip_prefix(*door);
+            let is_door = |door: &str| {
+                let inner = source.module.strip_prefix(door);
                 inner.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
             };
-            if doors.iter().any(|door| is_door(&door)) {
+            if doors.iter().any(|door| is_door(door)) {
                 continue;
             }
             for offset in outside_named(&source.code, outside) {
@@ -139,7 +162,7 @@ fn every_file_says_what_it_is_for() {
             ));
         }
         let lines = source.text.lines().count();
-        if lines > FILE_LINES_MAX {
+        if lines > FILE_LINES_MAX && !source.is_test() {
             complaints.push(format!(
                 "{}: {lines} lines: split it by meaning into files of at most {FILE_LINES_MAX}",
                 source.name
@@ -157,12 +180,11 @@ fn the_map_names_every_floor() {
         .find(|source| source.module == "lib")
         .unwrap();
     let is_map = |line: &&str| line.starts_with("//!");
-    let map: String = root
-        .text
-        .lines()
-        .take_while(is_map)
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let map: Vec<_> = root.text.lines().take_while(is_map).collect();
+    let map = map.join(
+        "
+",
+    );
     let mut complaints = Vec::new();
     for line in root.code.lines() {
         let Some((_, name)) = line.split_once("mod ") else {
@@ -191,6 +213,9 @@ fn the_map_names_every_floor() {
 fn nothing_of_a_peers_ends_the_process() {
     let mut complaints = Vec::new();
     for source in sources() {
+        if source.is_test() {
+            continue;
+        }
         for call in [
             ".unwrap()",
             "panic!",
@@ -218,7 +243,7 @@ fn nothing_of_a_peers_ends_the_process() {
 #[test]
 fn lines_fit_the_page() {
     let mut complaints = Vec::new();
-    for (name, text) in tree().iter().filter(|(name, _)| name.ends_with(".rs")) {
+    for (name, text) in tree().iter().filter(|(name, _)| is_rust(name)) {
         for (index, line) in text.lines().enumerate() {
             let columns = line.chars().count();
             if columns > LINE_COLUMNS_MAX {
@@ -330,6 +355,12 @@ fn heads(group: &str) -> Vec<String> {
         }
     }
     heads
+}
+
+fn is_rust(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "rs")
 }
 
 fn word(text: &str) -> String {
@@ -480,7 +511,7 @@ fn code_is_told_from_words_about_it() {
 fn names_are_found_in_groups_and_alone() {
     let code = "use std::{collections::BTreeMap, fs::{self, File}}; a::std::env; std::io::Read";
     assert_eq!(outside_named(code, "std::fs"), [4]);
-    assert_eq!(outside_named(code, "std::env"), []);
+    assert!(outside_named(code, "std::env").is_empty());
     assert_eq!(
         outside_named("use h2; http_h2::x; fn f(_: h2::Reason)", "h2").len(),
         2

@@ -1,7 +1,7 @@
 //! What passed on a connection, told in the protocol's words and in the order of the wire.
 //!
-//! Frames come from a tap; what they mean (paths, statuses, hints) the client has noted, because the
-//! tap reads no HPACK.
+//! Frames come from a tap; what they mean (paths, statuses, hints) the client has noted, because
+//! the tap reads no HPACK.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
@@ -31,10 +31,12 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::client::{Ask, ClientOptions, Response, Streams, exchange, transcript};
+use crate::client::{Ask, ClientOptions, Response, exchange};
+use crate::fixture::lay_out;
 use crate::laws;
 use crate::link::{End, LinkOptions, Meter, link};
 use crate::tap::{Frame, Log, Record, Tap};
+use crate::transcript::{Streams, transcript};
 
 /// No step of a test takes longer, in virtual time.
 const STEP_MAX: Duration = Duration::from_hours(1);
@@ -97,8 +99,7 @@ pub(crate) struct Greeted {
 }
 
 impl World {
-    /// Lays out a site as a fixture tells: `//- /path` before each file's content, with
-    /// `size=BYTES` after the path to fill it up to a length, always with the same bytes.
+    /// Lays out a site as a fixture tells (see `fixture`).
     pub(crate) fn new(fixture: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("site");
@@ -214,7 +215,7 @@ impl World {
         self.check_laws();
         match step {
             Ok(done) => done.done(),
-            Err(_) => panic!("this never ends"),
+            Err(late) => panic!("this never ends: {late}"),
         }
     }
 
@@ -228,8 +229,8 @@ impl World {
         self.rest(Duration::from_millis(milliseconds)).await;
     }
 
-    /// Resets a stream behind the client's back: unlike `h2`, it goes on listening, so that what was
-    /// under way is seen, as a browser would see it.
+    /// Resets a stream behind the client's back: unlike `h2`, it goes on listening, so that what
+    /// was under way is seen, as a browser would see it.
     pub(crate) fn reset(&self, target: &str, reason: Reason) {
         let connection = self.newest();
         let stream = connection.streams.of(target);
@@ -256,7 +257,7 @@ impl World {
         self.check_laws();
         match closed {
             Ok(done) => done.unwrap(),
-            Err(_) => panic!("the server holds on"),
+            Err(late) => panic!("the server holds on: {late}"),
         }
     }
 
@@ -410,63 +411,5 @@ async fn serve(end: End, service: Arc<Service>, drain: watch::Receiver<bool>) {
         http2::connection::run(stream, peer, service, drain).await;
     } else {
         http1::run(stream, peer, service, drain).await;
-    }
-}
-
-/// Writes a fixture's files into a new directory.
-fn lay_out(root: &Path, fixture: &str) {
-    fs::create_dir(root).unwrap();
-    for section in dedent(fixture).split("//- /").skip(1) {
-        let (head, content) = section.split_once('\n').unwrap_or((section, ""));
-        let mut words = head.split_whitespace();
-        let path = words.next().expect("a path follows //-");
-        let mut content = content.as_bytes().to_vec();
-        for option in words {
-            match option.split_once('=') {
-                Some(("size", bytes)) => fill(&mut content, path, bytes.parse().unwrap()),
-                _ => panic!("no such option in a fixture: {option}"),
-            }
-        }
-        let file = root.join(path);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, content).unwrap();
-    }
-}
-
-/// Takes away the white space that all lines begin with.
-fn dedent(text: &str) -> String {
-    let lines = || text.lines().filter(|line| !line.trim().is_empty());
-    let margin = lines()
-        .map(|line| line.len() - line.trim_start().len())
-        .min()
-        .unwrap_or(0);
-    lines()
-        .map(|line| format!("{}\n", &line[margin..]))
-        .collect()
-}
-
-/// Fills text up with white space, and anything else with noise that its path decides.
-fn fill(content: &mut Vec<u8>, path: &str, length: usize) {
-    assert!(content.len() <= length, "{path} is longer than its size");
-    let is_text = [".html", ".css", ".js"]
-        .iter()
-        .any(|ending| path.ends_with(ending));
-    let mut noise = path
-        .bytes()
-        .fold(1_u64, |noise, byte| noise * 31 + u64::from(byte));
-    while content.len() < length {
-        noise = noise
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        let blank = if content.len() % 100 == 99 {
-            b'\n'
-        } else {
-            b' '
-        };
-        content.push(if is_text {
-            blank
-        } else {
-            noise.to_be_bytes()[0]
-        });
     }
 }
