@@ -76,3 +76,17 @@ async fn a_client_that_leaves_is_let_go() {
     world.leave();
     world.closed(Duration::from_mins(1)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_is_promised_nothing_more() {
+    let mut world = World::new(SITE).link(LinkOptions::slow(10, 25));
+    world.warm(&["/", "/large.png"]).await;
+    world.reconnect().await;
+    let large = world.start(Ask::get("/large.png")).await;
+    world.rest_ms(1).await;
+    let goaway = Frame::bytes(Frame::GOAWAY, 0, 0, &[0; 8]);
+    world.newest().frames.inject(&goaway);
+    let page = world.get("/").await;
+    assert_eq!((page.status(), page.promised().len()), (200, 0));
+    world.wait(large).await;
+}

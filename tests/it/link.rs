@@ -354,12 +354,12 @@ mod tests {
         let (mut near, mut far) = link(options);
         let start = Instant::now();
         let meter = near.outgoing();
-        let send = async move {
+        let writing = async move {
             near.write_all(&vec![b'x'; bytes]).await.unwrap();
             near
         };
         let mut received = vec![0; bytes];
-        let (_near, read) = tokio::join!(send, far.read_exact(&mut received));
+        let (_near, read) = tokio::join!(writing, far.read_exact(&mut received));
         read.unwrap();
         let sent = meter.sent();
         assert_eq!(sent.bytes_at(Instant::now() - options.delay), bytes as u64);

@@ -23,6 +23,7 @@ mod h2_rules;
 mod hints;
 mod hostile;
 mod http1;
+mod log;
 mod push;
 mod records;
 mod schedule;

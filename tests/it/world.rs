@@ -9,11 +9,12 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use forerun::access_log::AccessLog;
+use forerun::access_log::{AccessLog, Entry, LINES_WAITING_MAX};
 use forerun::answer::Options;
 use forerun::door::Service;
 use forerun::site::{SiteOptions, SiteRoot};
@@ -70,6 +71,8 @@ pub(crate) struct World {
     options: Options,
     service: Option<Arc<Service>>,
     draining: watch::Sender<bool>,
+    lines: SyncSender<Entry>,
+    log: Receiver<Entry>,
     connections: Vec<Connection>,
 }
 
@@ -104,6 +107,7 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("site");
         lay_out(&root, fixture);
+        let (lines, log) = sync_channel(LINES_WAITING_MAX);
         Self {
             local: LocalSet::new(),
             directory,
@@ -113,6 +117,8 @@ impl World {
             options: Options::default(),
             service: None,
             draining: watch::Sender::new(false),
+            lines,
+            log,
             connections: Vec::new(),
         }
     }
@@ -315,7 +321,7 @@ impl World {
                 site: Arc::new(SiteRoot::open(self.site.clone()).unwrap()),
                 tls: TLS.0.clone(),
                 options: self.options,
-                log: AccessLog::Off,
+                log: AccessLog::On(self.lines.clone()),
                 now: SystemTime::now,
             })
         });
@@ -349,6 +355,19 @@ impl World {
         };
         self.wait(conversation).await;
         String::from_utf8(said).unwrap()
+    }
+
+    /// Tells what the log says of each answer, without who asked and when.
+    pub(crate) fn log(&mut self) -> Vec<String> {
+        let entries = self.log.try_iter();
+        entries
+            .map(|entry| entry.to_string().split_once("] ").unwrap().1.to_owned())
+            .collect()
+    }
+
+    /// Tells what has passed on the newest connection.
+    pub(crate) fn transcript_of_newest(&self) -> String {
+        transcript(&self.newest().frames, &self.newest().streams)
     }
 
     /// Tells what has passed, a line each, in the order of the wire.
