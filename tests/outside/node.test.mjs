@@ -14,7 +14,7 @@ const site = {
     <script type=module src=/main.js></script><p class=wide>hello</p>`,
   'other.html': '<!doctype html><title>o</title><link rel=stylesheet href=/a.css><link rel=stylesheet href=/c.css><p>other</p>',
   'a.css': '@import "/b.css"; p { color: green }',
-  'b.css': `p { margin: 0 } /* ${'b'.repeat(60_000)} */`,
+  'b.css': `p { margin: 0 } /* ${'b'.repeat(20_000)} */`,
   'c.css': 'p { padding: 0 }',
   'main.js': 'import "./deep.js"; window.main = 1',
   'deep.js': 'window.deep = 1',
