@@ -9,7 +9,9 @@ import { Server, withServer } from './lib/forerun.mjs'
 import { missing, run, writeSite } from './lib/tools.mjs'
 
 const page = '<!doctype html><title>t</title><link rel=stylesheet href=/a.css><p>hello</p>'
+const large = Buffer.alloc(6_000_000, 'what is too large for memory ')
 const files = {
+  'large.bin': large,
   'index.html': page,
   'a.css': '@import "/deep.css"; p { color: green }',
   'deep.css': 'p { margin: 0 }',
@@ -129,6 +131,20 @@ for (const [version, name] of [['--http1.1', 'HTTP/1.1'], ['--http2', 'HTTP/2']]
     assert.equal((await curl(version, '/.well-known/security.txt')).status, 200)
     assert.equal((await curl(version, '/spaced%20name.txt')).body, 'spaced')
     assert.equal((await curl(version, '/a.css?version=1')).status, 200)
+  })
+
+  over('a file that is streamed from disk arrives whole', async () => {
+    const result = await run('curl', ['-sS', version, '--cacert', server.authority, `${server.origin}/large.bin`])
+    assert.ok(result.bytes.equals(large), `${result.bytes.length} bytes ${result.stderr}`)
+  })
+
+  over('TLS 1.2 as well as 1.3, and nothing older', async () => {
+    for (const [tls, served] of [['1.1', false], ['1.2', true], ['1.3', true]]) {
+      const only = ['--tlsv1.0', `--tls-max`, tls, '--ciphers', 'DEFAULT@SECLEVEL=0']
+      const args = served ? [`--tlsv${tls}`, '--tls-max', tls] : only
+      const { code } = await run('curl', ['-sS', version, ...args, '--cacert', server.authority, `${server.origin}/a.css`])
+      assert.equal(code === 0, served, `TLS ${tls}`)
+    }
   })
 
   over('the same over IPv6', async () => {

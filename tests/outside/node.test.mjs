@@ -1,13 +1,14 @@
 // Node's HTTP/2 client taking pushes: what is pushed, and what never again.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { readFileSync, truncateSync } from 'node:fs'
 import { constants } from 'node:http2'
 import path from 'node:path'
 import { test } from 'node:test'
 import { withServer } from './lib/forerun.mjs'
 import { withPeer } from './lib/peer.mjs'
-import { edit, writeSite } from './lib/tools.mjs'
+import { edit, within, writeSite } from './lib/tools.mjs'
 
 const site = {
   'index.html': `<!doctype html><title>t</title><link rel=stylesheet href=/a.css>
@@ -66,7 +67,7 @@ test('Node: an edited style sheet is pushed again, alone', options, async () => 
     withPeer(server, async (peer) => {
       const first = await peer.navigate('/')
       edit(root, 'b.css', 'p { margin: 1em }')
-      const again = await untilPushed(peer, '/', {})
+      const again = await peer.untilPushed('/')
       assert.equal(again.status, 200)
       assert.deepEqual(again.pushed, ['/b.css'])
       assert.equal(`${again.promises[0].body}`, 'p { margin: 1em }')
@@ -103,22 +104,13 @@ test('Node: after an edit, a new connection gets 200 and only the edited file', 
     const tag = await withPeer(server, async (peer) => (await peer.navigate('/')).headers.etag)
     edit(root, 'a.css', '@import "/b.css"; p { color: blue }')
     await withPeer(server, async (peer) => {
-      const answer = await untilPushed(peer, '/', { 'if-none-match': tag })
+      const answer = await peer.untilPushed('/', { 'if-none-match': tag })
       assert.equal(answer.status, 200)
       assert.deepEqual(answer.pushed, ['/a.css'])
       assert.notEqual(answer.headers.etag, tag)
     })
   })
 })
-
-// An edit is noticed at most a second after it was made: asks until the answer is a new one.
-async function untilPushed(peer, target, headers) {
-  const deadline = Date.now() + 10_000
-  for (;;) {
-    const answer = await peer.navigate(target, headers)
-    if (answer.pushed.length > 0 || Date.now() > deadline) return answer
-  }
-}
 
 test('Node: refusing pushes hurts nobody', options, async () => {
   await withServer(writeSite(site), [], (server) =>
@@ -192,6 +184,26 @@ test('Node: no promises for those who did not ask for them', options, async () =
     withPeer(server, async (peer) => {
       const answer = await peer.navigate('/')
       assert.deepEqual([answer.pushed, answer.hints, answer.headers.link], [[], [], undefined])
+    }),
+  )
+})
+
+test('Node: a file cut short while it is sent ends in a reset, never in padding', options, async () => {
+  const length = 16_000_000
+  const root = writeSite({ 'large.bin': Buffer.alloc(length, 'x') })
+  await withServer(root, ['--memory-file', '64K'], (server) =>
+    withPeer(server, async (peer) => {
+      const stream = peer.session.request({ ':path': '/large.bin' })
+      const failed = once(stream, 'error')
+      const [head] = await once(stream, 'response')
+      assert.equal(head['content-length'], String(length))
+      truncateSync(path.join(root, 'large.bin'), 1_000_000)
+      let received = 0
+      stream.on('data', (bytes) => (received += bytes.length))
+      const [error] = await within(10_000, 'the reset', failed)
+      assert.equal(error.code, 'ERR_HTTP2_STREAM_ERROR')
+      assert.ok(received <= 1_000_000, `${received} bytes`)
+      assert.equal((await peer.ask('/large.bin')).body.length, 1_000_000, 'the connection lives on')
     }),
   )
 })

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
-import { chromium103, open, pushesOf, visit, withBrowser } from './lib/browser.mjs'
+import { assertNotAskedFor, chromium103, open, pushesOf, visit, withBrowser } from './lib/browser.mjs'
 import { hidden, hiddenIsWhole, hiddenNeeds, ownPages, ownSite } from './lib/fixtures.mjs'
 import { withServer } from './lib/forerun.mjs'
 import { edit, scratch, writeSite } from './lib/tools.mjs'
@@ -25,9 +25,7 @@ async function logged(root, use) {
 function assertAllAdopted({ pushes, server }) {
   const unused = pushes.filter((push) => !push.adopted).map((push) => push.url)
   assert.deepEqual(unused, [], 'pushed and never used')
-  const asked = server.gets()
-  const twice = pushes.map((push) => push.url.slice(server.origin.length)).filter((target) => asked.has(target))
-  assert.deepEqual(twice, [], 'pushed and asked for as well')
+  assertNotAskedFor(server, pushes)
 }
 
 test('Chromium 103 adopts each push and asks for nothing it was promised', options, async () => {

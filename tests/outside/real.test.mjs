@@ -5,10 +5,11 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { test } from 'node:test'
-import { chromium, chromium103, visit, withBrowser } from './lib/browser.mjs'
+import { assertNotAskedFor, chromium, chromium103, pushesOf, visit, withBrowser } from './lib/browser.mjs'
 import { planOf, withServer } from './lib/forerun.mjs'
 import { linksOf, onDisk, pagesOf } from './lib/links.mjs'
 import { withPeer } from './lib/peer.mjs'
+import { scratch } from './lib/tools.mjs'
 
 const require = createRequire(import.meta.url)
 
@@ -77,7 +78,8 @@ for (const site of sites) {
     )
   })
 
-  test(`${site.name}: nothing is pushed that Chromium would not fetch`, { skip: lacks || chromium103.lacks() || chromium.lacks(), timeout: 300_000 }, async (t) => {
+  const planned = { skip: lacks || chromium103.lacks() || chromium.lacks(), timeout: 300_000 }
+  test(`${site.name}: nothing is planned that Chromium does not fetch by itself`, planned, async (t) => {
     await withServer(site.root, [...site.args, '--deliver', 'none'], async (server) => {
       for (const kind of [chromium103, chromium]) {
         await withBrowser(kind, server, { flags: offline }, async (browser) => {
@@ -85,6 +87,24 @@ for (const site of sites) {
         })
       }
     })
+  })
+
+  const pushed = { skip: lacks || chromium103.lacks(), timeout: 300_000 }
+  test(`${site.name}: Chromium 103 adopts each push, of all that can be pushed`, pushed, async (t) => {
+    const netlog = path.join(scratch('netlog'), 'netlog.json')
+    const server = await withServer(site.root, [...site.args, '--push', 'all'], async (server) => {
+      // A large page is answered before its needs are known, the first time.
+      for (const target of site.compared) await withPeer(server, (peer) => peer.untilPushed(target))
+      await withBrowser(chromium103, server, { netlog, flags: offline }, async (browser) => {
+        for (const target of site.compared) await visit(browser, server.origin + target)
+      })
+      return server
+    })
+    const pushes = pushesOf(netlog)
+    t.diagnostic(`${site.name}: ${pushes.length} pushed in ${site.compared.length} visits`)
+    assert.ok(pushes.length > 0)
+    assert.deepEqual(pushes.filter((push) => !push.adopted).map((push) => push.url), [], 'pushed and never used')
+    assertNotAskedFor(server, pushes)
   })
 }
 
@@ -124,22 +144,28 @@ async function crawl(peer, server, site) {
   }
 }
 
-/** What would be pushed with a page is among what the browser fetches for it unasked. */
+/** What is planned for a page is among what the browser fetches for it unasked. */
 async function compare(t, kind, browser, server, site, target) {
   const { context, fetched, fetchedBeforeLoad } = await visit(browser, server.origin + target)
   await context.close()
-  const own = (urls) => new Set(urls.filter((url) => url.startsWith(server.origin)).map((url) => url.slice(server.origin.length).replace(/#.*/, '')))
-  const plan = await planOf(site.root, target, site.args)
-  const all = own(fetched)
-  const wasted = plan.sent.filter((path) => !all.has(path))
-  assert.deepEqual(wasted, [], `${target}: would be pushed, and ${kind.name} does not fetch it`)
+  const own = (urls) =>
+    new Set(urls.filter((url) => url.startsWith(`${server.origin}/`)).map((url) => url.slice(server.origin.length).replace(/#.*/, '')))
   const early = own(fetched.slice(0, fetchedBeforeLoad))
   early.delete(target)
-  const foreseen = [...early].filter((path) => plan.sent.includes(path)).length
-  const known = [...early].filter((path) => plan.known.includes(path)).length
-  const elsewhere = new Set(fetched.filter((url) => /^https:/.test(url) && !url.startsWith(server.origin))).size
-  t.diagnostic(
-    `${site.name} ${target}, ${kind.name}: ${early.size} early fetches, ${foreseen} would be pushed, ${known} in the graph; ` +
-      `${elsewhere} fetched elsewhere, ${plan.elsewhere.length} planned as CrossOrigin`,
-  )
+  const shares = []
+  for (const push of ['critical', 'all']) {
+    const plan = await planOf(site.root, target, [...site.args.filter((arg) => arg === '--follow-symlinks'), '--push', push])
+    const wasted = plan.sent.filter((path) => !own(fetched).has(path))
+    assert.deepEqual(wasted, [], `${target}: planned with --push ${push}, and ${kind.name} does not fetch it`)
+    const foreseen = [...early].filter((path) => plan.sent.includes(path)).length
+    shares.push(`${foreseen} (${Math.round((100 * foreseen) / early.size)} %) sent ahead with --push ${push}`)
+    if (push === 'all') {
+      const elsewhere = fetched.filter((url) => /^https?:/.test(url) && !url.startsWith(`${server.origin}/`))
+      const unforeseen = elsewhere.filter((url) => !plan.elsewhere.includes(url))
+      assert.deepEqual(unforeseen, [], `${target}: fetched from elsewhere, and not in the plan`)
+      const other = plan.elsewhere.length
+      if (other > 0) shares.push(`${other} of other origins named as such`)
+    }
+  }
+  t.diagnostic(`${site.name} ${target}, ${kind.name}: of ${early.size} early fetches ${shares.join(', ')}`)
 }

@@ -2,6 +2,7 @@
 //
 // Errors of certificates are never ignored: Chromium fetches hinted files twice when they are.
 
+import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createReadStream, createWriteStream, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -142,4 +143,11 @@ export function pushesOf(netlog) {
     }
   }
   return pushes
+}
+
+/** Nobody asked for what was pushed to them. Call it when the server has ended: its log is whole then. */
+export function assertNotAskedFor(server, pushes) {
+  const asked = server.gets()
+  const twice = pushes.map((push) => push.url.slice(server.origin.length)).filter((target) => asked.has(target))
+  assert.deepEqual(twice, [], 'pushed and asked for as well')
 }

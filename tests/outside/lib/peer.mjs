@@ -93,6 +93,15 @@ export class Peer {
     })
   }
 
+  /** Navigates until something is pushed, or for ten seconds: what is new takes a moment to be known. */
+  async untilPushed(path, headers = {}) {
+    const deadline = Date.now() + 10_000
+    for (;;) {
+      const answer = await this.navigate(path, headers)
+      if (answer.pushed.length > 0 || Date.now() > deadline) return answer
+    }
+  }
+
   async close() {
     if (this.session.destroyed) return
     const closed = new Promise((resolve) => this.session.once('close', resolve))
