@@ -186,6 +186,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             if self.poll_prepared(cx) | self.settle_promises(cx) {
                 continue;
             }
+            self.schedule.wake_readers(cx);
             let (held, reads) = {
                 let outbox = self.outbox.borrow();
                 (outbox.held(), outbox.reads())

@@ -16,6 +16,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::io;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -155,10 +156,36 @@ impl Schedule {
         }
     }
 
+    /// Readies the bodies whose next piece has been read from disk. It must be called whenever the
+    /// task runs, even if there is no room: the reader wakes it only once.
+    pub(super) fn wake_readers(&mut self, cx: &mut Context<'_>) {
+        let keys: Vec<Key> = self.reading.keys().copied().collect();
+        for key in keys {
+            let Some(queued) = self.reading.get_mut(&key) else {
+                continue;
+            };
+            // Nothing is taken, but a piece that has been read is noticed.
+            let Poll::Ready(read) = queued.job.source.poll_take(cx, 0) else {
+                continue;
+            };
+            let Some(mut queued) = self.reading.remove(&key) else {
+                continue;
+            };
+            match read {
+                Ok(_) => {
+                    self.ready.insert(key, queued);
+                }
+                Err(error) => {
+                    give_up(&mut queued.job.stream, &error);
+                    self.finish(queued);
+                }
+            }
+        }
+    }
+
     /// Gives h2 up to `room` bytes, in order. Returns whether it gave any. `reads` changes whenever
     /// flow control may have moved.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, room: usize, reads: u64) -> bool {
-        self.wake_readers(cx);
         if reads != self.reads || self.recheck {
             self.reads = reads;
             self.recheck = false;
@@ -273,8 +300,7 @@ impl Schedule {
         let piece = match job.source.poll_take(cx, capacity) {
             Poll::Ready(Ok(piece)) => piece,
             Poll::Ready(Err(error)) => {
-                tracing::warn!(%error, "a file changed while it was sent; its stream is reset");
-                job.stream.send_reset(Reason::INTERNAL_ERROR);
+                give_up(&mut job.stream, &error);
                 return Sent::Done;
             }
             Poll::Pending => {
@@ -289,21 +315,6 @@ impl Schedule {
         queued.sent += length;
         self.queued_bytes -= length;
         if end { Sent::Done } else { Sent::Some }
-    }
-
-    fn wake_readers(&mut self, cx: &mut Context<'_>) {
-        let keys: Vec<Key> = self.reading.keys().copied().collect();
-        for key in keys {
-            let Some(queued) = self.reading.get_mut(&key) else {
-                continue;
-            };
-            // Nothing is taken, but a piece that has been read is noticed.
-            if queued.job.source.poll_take(cx, 0).is_ready()
-                && let Some(queued) = self.reading.remove(&key)
-            {
-                self.ready.insert(key, queued);
-            }
-        }
     }
 
     fn finish(&mut self, mut queued: Queued) {
@@ -358,6 +369,12 @@ fn frame_length(queued: &Queued) -> usize {
     usize::try_from(left.min(before_switch))
         .unwrap_or(usize::MAX)
         .min(FRAME_LENGTH)
+}
+
+/// Ends a stream short of the length that was promised: never padding (RFC 9113 section 8.1.1).
+fn give_up(stream: &mut SendStream<Bytes>, error: &io::Error) {
+    tracing::warn!(%error, "a file changed while it was sent; its stream is reset");
+    stream.send_reset(Reason::INTERNAL_ERROR);
 }
 
 fn is_alive(stream: &mut SendStream<Bytes>) -> bool {
