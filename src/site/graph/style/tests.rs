@@ -281,26 +281,26 @@ fn conditions_and_layers_take_part_in_the_cascade() {
 #[test]
 fn nested_rules_match_below_their_parents() {
     for (sheet, expected) in [
-        (".wide { p { background: url(a) } }", "a"),
+        (".wide { p { background: url(a) } }", "(a)"),
         (".lead { p { background: url(a) } }", ""),
-        (".wide { & > p { background: url(a) } }", "a"),
+        (".wide { & > p { background: url(a) } }", "(a)"),
         (".wide { > b { background: url(a) } }", ""),
-        (".wide { > p { background: url(a) } }", "a"),
-        ("h1 { + p { background: url(a) } }", "a"),
+        (".wide { > p { background: url(a) } }", "(a)"),
+        ("h1 { + p { background: url(a) } }", "(a)"),
         (".wide { > .lead& { background: url(a) } }", ""),
         (".lead { &p { background: url(a) } }", ""),
-        (".lead { p& { background: url(a) } }", "a"),
-        ("p { &.lead { background: url(a) } }", "a"),
-        ("p { .wide & { background: url(a) } }", "a"),
+        (".lead { p& { background: url(a) } }", "(a)"),
+        ("p { &.lead { background: url(a) } }", "(a)"),
+        ("p { .wide & { background: url(a) } }", "(a)"),
         ("p { &:hover { background: url(a) } }", ""),
-        ("p { @media screen { background: url(a) } }", "a"),
-        ("div { ul { li { &.on { background: url(a) } } } }", "a"),
+        ("p { @media screen { background: url(a) } }", "(a)"),
+        ("div { ul { li { &.on { background: url(a) } } } }", "(a)"),
         (
             ".lead { background: url(a); & { background: url(b) } background: url(c) }",
-            "c",
+            "(a) (b) (c)",
         ),
         ("#main { p& { background: url(a) } }", ""),
-        ("h1, .lead { &:is(p) { background: url(a) } }", "a"),
+        ("h1, .lead { &:is(p) { background: url(a) } }", "(a)"),
     ] {
         check(sheet, PAGE, expected);
     }

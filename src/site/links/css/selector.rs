@@ -184,7 +184,7 @@ impl Reader<'_> {
                 break;
             };
             match token {
-                // A name after `&` is invalid, for all that CSS Nesting 1 says: no browser takes it.
+                // A name after `&` is invalid, whatever CSS Nesting 1 says: no browser takes it.
                 Token::Ident(name) if part.empty => {
                     part.specificity = add(part.specificity, TAG);
                     part.compound.tag = Some(name.to_ascii_lowercase());

@@ -31,6 +31,7 @@ pub(super) fn parse(text: &str) -> StyleSheet {
         reader: &mut reader,
         context: &context,
         block: Block::default(),
+        nested: false,
     };
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     for _ in StyleSheetParser::new(&mut Parser::new(text), &mut body) {}
@@ -96,6 +97,8 @@ struct Body<'a, 'c> {
     reader: &'a mut Reader,
     context: &'a Context<'c>,
     block: Block,
+    /// A block inside this one has been read, and this one is a style rule's.
+    nested: bool,
 }
 
 /// What stands before the block of an at-rule.
@@ -139,9 +142,19 @@ impl Body<'_, '_> {
             selectors: selectors.clone(),
             declarations: block.declarations,
             urls: block.urls,
-            condition: self.context.condition.clone(),
+            condition: Self::condition(self.nested, self.context.condition.as_ref()),
             layer: self.context.layer.clone(),
         });
+    }
+
+    /// Nesting is a condition by itself: among the browsers that take pushes, some skip nested rules
+    /// and what follows them (Chromium before 112, Firefox before 117).
+    fn condition(nested: bool, written: Option<&Arc<str>>) -> Option<Arc<str>> {
+        if nested {
+            Some(joined(written.map(Arc::as_ref), "nested"))
+        } else {
+            written.cloned()
+        }
     }
 
     /// Reads a block inside this one.
@@ -150,10 +163,16 @@ impl Body<'_, '_> {
             self.reader.sheet.truncated = true;
             return Err(ParseError::unexpected_token());
         }
+        self.nested |= self.context.parent.is_some();
+        let context = &Context {
+            condition: Self::condition(self.nested, context.condition.as_ref()),
+            ..context.clone()
+        };
         let mut body = Body {
             reader: &mut *self.reader,
             context,
             block: Block::default(),
+            nested: false,
         };
         for _ in RuleBodyParser::new(input, &mut body) {}
         body.flush();

@@ -84,7 +84,7 @@ fn conditions_and_layers_are_told_of_each_rule() {
         ("@layer { p { background: url(a) } }", "[(1)] -: a"),
         (
             "p { @media (hover) { background: url(a) } }",
-            "[-] @media (hover): a",
+            "[-] @media (hover) nested: a",
         ),
         (
             "@media (hover) { p { background: url(a) }",
