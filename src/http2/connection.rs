@@ -102,6 +102,8 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
         timer: Box::pin(tokio::time::sleep(STALL_MAX)),
     };
     poll_fn(|cx| connection.poll(cx)).await;
+    connection.schedule.abandon();
+    connection.write_log();
 }
 
 async fn drained(mut drain: watch::Receiver<bool>) {
@@ -194,13 +196,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             if held < self.batch && self.schedule.pump(cx, self.batch - held, reads) {
                 continue;
             }
-            for entry in self.schedule.done() {
-                self.service.log.write(entry);
-            }
+            self.write_log();
             let drained = self.outbox.borrow_mut().poll_drain(cx);
             match drained {
                 Poll::Ready(Ok(())) => {
                     self.schedule.drained();
+                    if held > 0 {
+                        self.active = Instant::now();
+                    }
                     // Less than a batch may have found a gap that a full link had just left.
                     if held + SCRAP >= self.batch {
                         self.batch = (self.batch * 2).min(BATCH_LARGE);
@@ -212,30 +215,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 }
                 Poll::Pending => {
                     self.batch = BATCH_SMALL;
-                    return self.poll_patience(cx, false);
+                    return self.poll_patience(cx);
                 }
             }
             if !self.schedule.has_ready() {
-                return self.poll_patience(cx, held > 0);
+                return self.poll_patience(cx);
             }
         }
     }
 
-    /// Ends a connection that has been idle or stalled for too long. `progress` says that bytes
-    /// have left, or that requests came, since the last call.
-    fn poll_patience(&mut self, cx: &mut Context<'_>, progress: bool) -> Poll<()> {
-        if progress {
-            self.active = Instant::now();
+    fn write_log(&mut self) {
+        for entry in self.schedule.done() {
+            self.service.log.write(entry);
         }
+    }
+
+    /// Ends a connection that has been idle or stalled for too long.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.timer.as_mut().poll(cx).is_ready() {
             let busy =
                 !(self.schedule.is_empty() && self.preparing.is_empty() && self.waiting.is_empty());
             let quiet = self.active.elapsed();
-            if busy && quiet >= STALL_MAX {
+            if quiet >= STALL_MAX && (busy || self.draining) {
                 tracing::debug!(peer = %self.peer, "the peer takes nothing: connection closed");
                 return Poll::Ready(());
             }
-            if !busy && quiet >= IDLE_MAX {
+            if quiet >= IDLE_MAX {
+                // One that does not even acknowledge this is not told twice.
+                self.draining = true;
                 self.h2.graceful_shutdown();
                 cx.waker().wake_by_ref();
                 self.active = Instant::now();
@@ -310,7 +317,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             progress = true;
             match prepared {
                 Prepared::Site(asked) => self.answer(cx, asked),
-                Prepared::File(asked, answer, Ok(source)) => {
+                Prepared::File(asked, mut answer, Ok(source)) => {
+                    if !self.promises.is_free() {
+                        // Another page has taken the permit meanwhile.
+                        answer.promises.clear();
+                    }
                     self.spend(cx, asked, *answer, Some(source));
                 }
                 Prepared::File(asked, _, Err(error)) => self.reopen(asked, &error),

@@ -247,6 +247,15 @@ impl Schedule {
         self.pushes
     }
 
+    /// Ends everything that is queued, as the connection has ended.
+    pub(super) fn abandon(&mut self) {
+        for queue in [&mut self.ready, &mut self.stalled, &mut self.reading] {
+            for queued in std::mem::take(queue).into_values() {
+                self.done.extend(entry(queued));
+            }
+        }
+    }
+
     /// Takes the log entries of what is done.
     pub(super) fn done(&mut self) -> impl Iterator<Item = Entry> + '_ {
         self.done.drain(..)
@@ -317,17 +326,14 @@ impl Schedule {
         if end { Sent::Done } else { Sent::Some }
     }
 
-    fn finish(&mut self, mut queued: Queued) {
+    fn finish(&mut self, queued: Queued) {
         self.queued_bytes -= queued.job.source.left();
         if queued.job.pushed {
             // The slot it held may open a promised stream that h2 kept waiting.
             self.pushes -= 1;
             self.recheck = true;
         }
-        if let Some(mut entry) = queued.job.entry.take() {
-            entry.bytes = queued.sent;
-            self.done.push(*entry);
-        }
+        self.done.extend(entry(queued));
     }
 
     /// Drops what the peer has reset, so that a flood of cancelled requests holds no memory.
@@ -357,6 +363,13 @@ enum Sent {
     Done,
     NoCapacity,
     Reading,
+}
+
+/// Returns what the log says of a body that has ended, one way or the other.
+fn entry(queued: Queued) -> Option<Entry> {
+    let mut entry = *queued.job.entry?;
+    entry.bytes = queued.sent;
+    Some(entry)
 }
 
 /// Returns the length of a body's next frame, if the peer takes it.
