@@ -21,8 +21,8 @@ pub const LINES_WAITING_MAX: usize = 4096;
 pub enum AccessLog {
     /// Nowhere.
     Off,
-    /// To the thread that writes them.
-    On(SyncSender<Entry>),
+    /// To the thread that writes them; `None` ends it.
+    On(SyncSender<Option<Entry>>),
 }
 
 impl AccessLog {
@@ -34,9 +34,17 @@ impl AccessLog {
     /// Hands an entry to the writer, or drops it if too many wait.
     pub fn write(&self, entry: Entry) {
         if let Self::On(lines) = self
-            && let Err(TrySendError::Full(_)) = lines.try_send(entry)
+            && let Err(TrySendError::Full(_)) = lines.try_send(Some(entry))
         {
             tracing::warn!("a log line was dropped: {LINES_WAITING_MAX} are waiting");
+        }
+    }
+
+    /// Ends the writer once it has written what waits, however many doors could still hand it more.
+    pub fn end(&self) {
+        if let Self::On(lines) = self {
+            // A writer that is that far behind is not waited for.
+            let _ = lines.try_send(None);
         }
     }
 }

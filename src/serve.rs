@@ -6,15 +6,15 @@ mod greeting;
 mod listen;
 mod runtime;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 pub use listen::{Exposure, Port};
@@ -27,6 +27,8 @@ use crate::tls::{Refresh, Source, Tls};
 
 /// How long open answers may take once the server is told to stop.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long the last log lines may take.
+const LOG_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How often certificate files are looked at.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 
@@ -90,7 +92,7 @@ async fn serve(options: &ServeOptions, started: Instant) -> anyhow::Result<()> {
         SystemTime::now(),
     )?;
     let site = SiteRoot::open(options.site.clone())?;
-    let (log, writer) = access_log(options.log)?;
+    let (log, written) = access_log(options.log)?;
     let service = Arc::new(Service {
         site: Arc::new(site),
         tls: Arc::new(tls),
@@ -99,34 +101,48 @@ async fn serve(options: &ServeOptions, started: Instant) -> anyhow::Result<()> {
         now: SystemTime::now,
     });
     let runtimes = runtime::Runtimes::start(&service)?;
-    greeting::print(options, &bound, &service.tls, started)?;
-
+    // Whoever reads the greeting may send a signal at once.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let mut ticks = tokio::time::interval(REFRESH_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            accepted = bound.accept() => runtimes.hand_over(accepted).await,
-            _ = ticks.tick() => refresh(&service, Tls::refresh).await,
-            _ = hang_up.recv() => refresh(&service, Tls::reload).await,
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-        }
+    greeting::print(options, &bound, &service.tls, started)?;
+
+    // Neither too many connections nor a slow disk may keep the server from hearing a signal.
+    tokio::select! {
+        () = accept(&bound, &runtimes) => {}
+        () = watch_certificates(&service, &mut hang_up) => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
     drop(bound);
     tokio::select! {
         () = runtimes.drain(DRAIN_MAX) => {}
-        _ = interrupt.recv() => return Ok(()),
-        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
-    // The writer ends with the last sender of lines.
-    drop(service);
-    if let Some(writer) = writer {
-        let _ = writer.join();
-    }
+    service.log.end();
+    // A terminal that takes nothing must not keep the process.
+    let _ = tokio::time::timeout(LOG_WAIT_MAX, written).await;
     Ok(())
+}
+
+/// Hands over connections for ever.
+async fn accept(bound: &listen::Bound, runtimes: &runtime::Runtimes) {
+    loop {
+        runtimes.hand_over(bound.accept().await).await;
+    }
+}
+
+/// Looks at the certificate files every now and then, and when told to, for ever.
+async fn watch_certificates(service: &Arc<Service>, hang_up: &mut Signal) {
+    let mut ticks = tokio::time::interval(REFRESH_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => refresh(service, Tls::refresh).await,
+            _ = hang_up.recv() => refresh(service, Tls::reload).await,
+        }
+    }
 }
 
 fn source(certificate: &Certificate, exposure: &Exposure) -> Source {
@@ -182,30 +198,37 @@ fn raise_file_limit() {
     }
 }
 
-/// Starts the thread that writes log lines.
-fn access_log(on: bool) -> anyhow::Result<(AccessLog, Option<JoinHandle<()>>)> {
+/// Starts the thread that writes log lines. The receiver hears when it has ended; at once if there
+/// is none.
+fn access_log(on: bool) -> anyhow::Result<(AccessLog, oneshot::Receiver<()>)> {
+    let (end, ended) = oneshot::channel();
     if !on {
-        return Ok((AccessLog::Off, None));
+        return Ok((AccessLog::Off, ended));
     }
     let (lines, waiting) = sync_channel(LINES_WAITING_MAX);
-    let writer = std::thread::Builder::new()
+    std::thread::Builder::new()
         .name("forerun-log".into())
-        .spawn(move || write_lines(&waiting))
+        .spawn(move || {
+            // Nobody reads the log any more, perhaps: serving goes on.
+            let _ = write_lines(&waiting);
+            let _ = end.send(());
+        })
         .context("cannot start the log")?;
-    Ok((AccessLog::On(lines), Some(writer)))
+    Ok((AccessLog::On(lines), ended))
 }
 
-fn write_lines(waiting: &Receiver<Entry>) {
-    let mut out = std::io::BufWriter::new(std::io::stdout());
-    while let Ok(first) = waiting.recv() {
+fn write_lines(waiting: &Receiver<Option<Entry>>) -> io::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout());
+    while let Ok(Some(first)) = waiting.recv() {
+        writeln!(out, "{first}")?;
         // What has gathered meanwhile is written at once.
-        let written = std::iter::once(first)
-            .chain(waiting.try_iter())
-            .try_for_each(|entry| writeln!(out, "{entry}"))
-            .and_then(|()| out.flush());
-        // Nobody reads the log any more: serving goes on.
-        if written.is_err() {
-            return;
+        for next in waiting.try_iter() {
+            let Some(entry) = next else {
+                return out.flush();
+            };
+            writeln!(out, "{entry}")?;
         }
+        out.flush()?;
     }
+    Ok(())
 }

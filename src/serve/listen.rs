@@ -104,7 +104,15 @@ pub(super) fn bind(exposure: &Exposure, port: Port) -> anyhow::Result<Bound> {
         Port::From(port) => (port, PORTS_TRIED),
         Port::Only(port) => (port, 0),
     };
-    for port in (first..=u16::MAX).take(usize::from(tried) + 1) {
+    // Any port is any port, however often it is asked for.
+    let next = |offset| {
+        if first == 0 {
+            Some(0)
+        } else {
+            first.checked_add(offset)
+        }
+    };
+    for port in (0..=tried).map_while(next) {
         match bind_all(&addresses, port) {
             Ok(listeners) => {
                 let port = listeners[0].local_addr()?.port();

@@ -23,6 +23,8 @@ const CONNECTIONS_MAX: usize = 20_000;
 const HAND_OVER_MAX: usize = 256;
 /// The TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// The TLS handshake, once the server is told to stop: nothing was asked on it yet.
+const HANDSHAKE_DRAIN_MAX: Duration = Duration::from_secs(1);
 /// After the system could give no connection: it is short of something that time gives back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes the kernel may hold unsent, so that what is urgent never waits behind what is not.
@@ -132,6 +134,8 @@ impl Runtime {
             .spawn(move || {
                 let all = connect(accepted, service, drained, counted);
                 LocalSet::new().block_on(&runtime, all);
+                // A disk that does not answer must not keep the process.
+                runtime.shutdown_background();
                 let _ = end.send(());
             })
             .context("cannot start a thread")?;
@@ -190,10 +194,19 @@ async fn serve(
             .accept(stream)
             .await
     };
-    let stream = match tokio::time::timeout(HANDSHAKE_MAX, accepting).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%peer, %error, "no TLS connection"),
-        Err(_) => return tracing::debug!(%peer, "no TLS connection in time"),
+    let mut told = drain.clone();
+    let too_late = async {
+        // An error says that nobody is left to ask for more haste.
+        let _ = told.wait_for(|drain| *drain).await;
+        tokio::time::sleep(HANDSHAKE_DRAIN_MAX).await;
+    };
+    let stream = tokio::select! {
+        accepted = tokio::time::timeout(HANDSHAKE_MAX, accepting) => match accepted {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(%peer, %error, "no TLS connection"),
+            Err(_) => return tracing::debug!(%peer, "no TLS connection in time"),
+        },
+        () = too_late => return tracing::debug!(%peer, "no TLS connection before the drain"),
     };
     match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => http2::connection::run(stream, peer.ip(), service, drain).await,

@@ -71,8 +71,8 @@ pub(crate) struct World {
     options: Options,
     service: Option<Arc<Service>>,
     draining: watch::Sender<bool>,
-    lines: SyncSender<Entry>,
-    log: Receiver<Entry>,
+    lines: SyncSender<Option<Entry>>,
+    log: Receiver<Option<Entry>>,
     connections: Vec<Connection>,
 }
 
@@ -359,7 +359,7 @@ impl World {
 
     /// Tells what the log says of each answer, without who asked and when.
     pub(crate) fn log(&mut self) -> Vec<String> {
-        let entries = self.log.try_iter();
+        let entries = self.log.try_iter().flatten();
         entries
             .map(|entry| entry.to_string().split_once("] ").unwrap().1.to_owned())
             .collect()
