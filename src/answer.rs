@@ -266,6 +266,12 @@ fn file(
     answer
 }
 
+/// Returns whether a request for a file is answered 304.
+fn is_fresh(request: &Parts, asset: &Asset, page: Option<&Arc<Page>>) -> bool {
+    let tag = tag(asset, page.map(|page| &page.plan.digest));
+    conditional::is_fresh(&request.headers, &tag, asset.modified)
+}
+
 /// Puts what is sent ahead into an answer.
 fn spend(ahead: Ahead, answer: &mut Answer, site: &Site, options: Options, moment: &Moment) {
     if options.explain {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::request::Parts;
-use http::{Method, Uri};
+use http::{HeaderValue, Method, Uri, Version, header};
 
 use self::body::Source;
 use crate::access_log::{AccessLog, Entry, Way};
@@ -77,18 +77,12 @@ impl Service {
 
     /// Returns whether the certificate speaks for the authority that a request names.
     pub fn authority(&self, request: &Parts) -> Authority {
-        let host = match request.uri.host() {
-            Some(host) => Some(host),
-            None => request
-                .headers
-                .get(http::header::HOST)
-                .and_then(|host| host.to_str().ok())
-                .and_then(without_port),
-        };
-        match host {
-            Some(host) if self.tls.covers(host) => Authority::Covered,
-            Some(_) => Authority::Misdirected,
-            None => Authority::Absent,
+        match named_host(request) {
+            Named::Host(host) if self.tls.covers(host) => Authority::Covered,
+            Named::Host(_) => Authority::Misdirected,
+            // It cannot name one, and whatever it meant, it came here.
+            Named::Nothing if request.version == Version::HTTP_10 => Authority::Covered,
+            Named::Nothing | Named::Nonsense => Authority::Absent,
         }
     }
 
@@ -98,15 +92,48 @@ impl Service {
     }
 }
 
-/// Returns the host of a `Host` field (RFC 9110 section 7.2).
-fn without_port(field: &str) -> Option<&str> {
-    let authority = http::uri::Authority::try_from(field).ok()?;
-    let host = authority.host();
-    // The host is a part of the field as it stands.
-    let start = field.find(host)?;
-    field
-        .get(start..start + host.len())
-        .filter(|host| !host.is_empty())
+/// The host that a request is for.
+#[derive(Debug, PartialEq, Eq)]
+enum Named<'a> {
+    Host(&'a str),
+    Nothing,
+    Nonsense,
+}
+
+/// Returns the host that a request names: in its target, or else in its one `Host` (RFC 9112
+/// section 3.2). Over HTTP/2 the two may not contradict each other (RFC 9113 section 8.3.1).
+fn named_host(request: &Parts) -> Named<'_> {
+    let mut fields = request.headers.get_all(header::HOST).iter();
+    let field = fields.next();
+    if fields.next().is_some() {
+        return Named::Nonsense;
+    }
+    let target = request.uri.authority().map(http::uri::Authority::as_str);
+    let (text, other) = match (target, field.map(HeaderValue::to_str)) {
+        (_, Some(Err(_))) => return Named::Nonsense,
+        (Some(target), Some(Ok(field))) if request.version == Version::HTTP_2 => {
+            (target, Some(field))
+        }
+        (Some(text), _) | (None, Some(Ok(text))) => (text, None),
+        (None, None) => return Named::Nothing,
+    };
+    match (without_port(text), other.map(without_port)) {
+        (Some(host), None) => Named::Host(host),
+        (Some(host), Some(Some(other))) if host.eq_ignore_ascii_case(other) => Named::Host(host),
+        _ => Named::Nonsense,
+    }
+}
+
+/// Returns the host of an authority without user information (RFC 9110 section 7.2).
+fn without_port(authority: &str) -> Option<&str> {
+    // The parser takes what is not allowed here.
+    if authority.contains('@') {
+        return None;
+    }
+    let parsed = authority.parse::<http::uri::Authority>().ok()?;
+    // The host stands first.
+    let host = authority.get(..parsed.host().len())?;
+    (!host.is_empty()).then_some(host)
 }
 
 /// Answers a request whose connection takes no pushes and remembers nothing.
@@ -151,4 +178,43 @@ pub fn entry(
             hinted: answer.hinted,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(version: Version, target: &str, hosts: &[&str], expected: &Named<'_>) {
+        let mut request = http::Request::get(target).version(version);
+        for host in hosts {
+            request = request.header(header::HOST, *host);
+        }
+        let (request, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(named_host(&request), *expected, "{target} {hosts:?}");
+    }
+
+    #[test]
+    fn a_host_is_named_once_and_without_contradiction() {
+        use Named::{Host, Nonsense, Nothing};
+        let (one, two) = (Version::HTTP_11, Version::HTTP_2);
+        check(one, "/", &["localhost:8443"], &Host("localhost"));
+        check(one, "/", &["[::1]:8443"], &Host("[::1]"));
+        check(one, "/", &["a", "a"], &Nonsense);
+        check(one, "/", &["user@localhost"], &Nonsense);
+        check(one, "/", &["a b"], &Nonsense);
+        check(one, "/", &[""], &Nonsense);
+        check(one, "/", &[], &Nothing);
+        // A proxy's form of target overrules the field.
+        check(one, "https://localhost/", &["other"], &Host("localhost"));
+        check(two, "https://localhost:1/", &[], &Host("localhost"));
+        check(
+            two,
+            "https://localhost:1/",
+            &["LOCALHOST"],
+            &Host("localhost"),
+        );
+        check(two, "https://localhost/", &["other"], &Nonsense);
+        check(two, "https://user@localhost/", &[], &Nonsense);
+    }
 }

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::{Uri, Version};
+use http::{Method, Uri, Version};
 
-use super::{Deliver, Held, Options, Peer, Pushes};
+use super::{Authority, Deliver, Held, Options, Peer, Pushes};
 use crate::site::digest::Digest;
 use crate::site::graph::{Destination, Need, Subresource};
 use crate::site::links::html::Crossorigin;
@@ -148,10 +148,19 @@ pub fn early(request: &Parts, peer: &Peer<'_>, site: &Site, options: Options) ->
     if !wanted || peer.pushes != Pushes::Refused || !is_navigation(request) {
         return None;
     }
+    // The answer is 421, 405, or has no body.
+    if peer.authority != Authority::Covered || request.method != Method::GET {
+        return None;
+    }
     let Delivery::Hints { .. } = delivery(request, peer, options) else {
         return None;
     };
     let page = site.page(request.uri.path())?;
+    let asset = site.asset(request.uri.path())?;
+    if super::is_fresh(request, asset, Some(page)) {
+        // As far as one can tell yet, the answer is 304.
+        return None;
+    }
     let mut ahead = Ahead::default();
     hint(
         &mut ahead,

@@ -303,7 +303,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     fn early_hints(&mut self, request: &Parts) -> Option<http::HeaderMap> {
         let site = self.service.site.snapshot();
         let peer = Peer {
-            authority: answer::Authority::Covered,
+            authority: self.service.authority(request),
             pushes: self.pushes(),
             held: &self.held,
             informed: false,

@@ -66,6 +66,10 @@ pub(super) fn write(
     } = spending;
     let mut entry = door::entry(service, peer, request, &answer, moment);
     let pushed = promise(&mut respond, request, answer.promises);
+    if let Some(entry) = &mut entry {
+        // The peer may have taken fewer.
+        entry.promised.truncate(pushed.len());
+    }
     if let Some(hints) = answer.hints {
         inform(&mut respond, hints);
     }
