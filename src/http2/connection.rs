@@ -193,7 +193,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 let outbox = self.outbox.borrow();
                 (outbox.held(), outbox.reads())
             };
-            if held < self.batch && self.schedule.pump(cx, self.batch - held, reads) {
+            let full = held >= self.batch;
+            if !full && self.schedule.pump(cx, self.batch - held, reads) {
                 continue;
             }
             self.write_log();
@@ -218,7 +219,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     return self.poll_patience(cx);
                 }
             }
-            if !self.schedule.has_ready() {
+            // While the batch was full nobody heeded a piece read from disk or a grown window, and
+            // neither wakes twice.
+            if !full && !self.schedule.has_ready() {
                 return self.poll_patience(cx);
             }
         }
