@@ -65,6 +65,14 @@ pub(super) fn write(
         promises,
     } = spending;
     let mut entry = door::entry(service, peer, request, &answer, moment);
+    // h2 would promise even on a stream that is gone.
+    if respond.poll_reset(cx).is_ready() {
+        if let Some(mut entry) = entry {
+            entry.promised.clear();
+            service.log.write(*entry);
+        }
+        return Vec::new();
+    }
     let pushed = promise(&mut respond, request, answer.promises);
     if let Some(entry) = &mut entry {
         // The peer may have taken fewer.

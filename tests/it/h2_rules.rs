@@ -191,6 +191,28 @@ async fn what_a_reset_page_did_not_get_to_promise_is_promised_later() {
     }
 }
 
+/// Rule 6 at its edge: the reset comes in one breath with the request, so that the server answers a
+/// stream that is gone. Whatever it would say on it, promises among it, would be illegal.
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_reset_in_the_breath_it_is_asked_for_gets_nothing() {
+    let mut world = World::new(&pages(1, 3, 100)).link(LinkOptions::slow(10, 25));
+    world.warm(&["/0.html"]).await;
+    let connection = world.reconnect().await;
+    // Literals that leave the header tables alone (RFC 7541 section 6.2.2).
+    let head = [&b"\x82\x87\x04\x07/0.html"[..], b"\x01\x09localhost"].concat();
+    let asked = Frame::bytes(Frame::HEADERS, 5, 1, &head);
+    let reset = Frame::bytes(
+        Frame::RST_STREAM,
+        0,
+        1,
+        &u32::from(Reason::CANCEL).to_be_bytes(),
+    );
+    connection.frames.inject(&[asked, reset].concat());
+    world.rest_ms(1_000).await;
+    let is_answer = |frame: &Frame| frame.stream == 1 && frame.sender == Sender::Server;
+    assert!(!world.frames().iter().any(is_answer));
+}
+
 /// Rule 6 again: resets in numbers leave the connection able to promise.
 #[tokio::test(start_paused = true)]
 async fn many_reset_pages_leave_the_connection_whole() {
