@@ -100,18 +100,16 @@ async fn records_are_small_first_then_large_and_small_again_after_a_rest() {
 
 #[tokio::test(start_paused = true)]
 async fn small_answers_share_a_record() {
-    let sections: Vec<_> = (0..20)
-        .map(|index| format!("//- /{index}.txt size=10"))
+    let targets: Vec<_> = (0..20).map(|index| format!("/{index}.txt")).collect();
+    let sections: Vec<_> = targets
+        .iter()
+        .map(|target| format!("//- {target} size=10"))
         .collect();
-    let fixture = sections.join(
-        "
-",
-    );
-    let mut world = World::new(&fixture).link(LinkOptions::slow(10, 20));
-    let before = world.connection().await.records.all().len();
-    world
-        .together((0..20).map(|index| Ask::get(&format!("/{index}.txt"))))
-        .await;
+    let mut world = World::new(&sections.join("\n")).link(LinkOptions::slow(10, 20));
+    let targets: Vec<_> = targets.iter().map(String::as_str).collect();
+    world.warm(&targets).await;
+    let before = world.reconnect().await.records.all().len();
+    world.together(targets).await;
     let records = sizes(&world, before);
     let wasted = records.len() * OVERHEAD_BYTES;
     assert!(
