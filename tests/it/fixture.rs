@@ -5,6 +5,11 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// When all files of a fixture were written, since 1970: the same for every test, as
+/// `Last-Modified` is Huffman coded, so that its length depends on its digits.
+const WRITTEN: Duration = Duration::from_hours(490_000);
 
 /// Returns a page with so many style sheets of a size.
 pub(crate) fn style_sheets(count: usize, bytes: usize) -> String {
@@ -38,7 +43,11 @@ pub(crate) fn lay_out(root: &Path, fixture: &str) {
         }
         let file = root.join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, content).unwrap();
+        fs::write(&file, content).unwrap();
+        fs::File::open(&file)
+            .unwrap()
+            .set_modified(SystemTime::UNIX_EPOCH + WRITTEN)
+            .unwrap();
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::client::{Ask, Reading};
 use crate::link::LinkOptions;
-use crate::tap::Frame;
+use crate::tap::{Frame, Unit as _};
 use crate::world::World;
 
 const SITE: &str = "
@@ -20,10 +20,12 @@ const SITE: &str = "
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 const CONTINUATION: u8 = 9;
 
-/// Says something on a new HTTP/2 connection, and waits for the server to be done with it.
-async fn shout(world: &mut World, bytes: &[u8], within: Duration) {
+/// Says something on a new HTTP/2 connection, waits for the server to be done with it, and returns
+/// the kinds of frames that it said.
+async fn shout(world: &mut World, bytes: &[u8], within: Duration) -> Vec<u8> {
     let greeted = world.greet("h2").await;
     let (mut reading, mut writing) = tokio::io::split(greeted.stream);
+    let mut heard = Vec::new();
     let conversation = async {
         // The server may close before all is said.
         let say = async {
@@ -31,15 +33,22 @@ async fn shout(world: &mut World, bytes: &[u8], within: Duration) {
             let _ = writing.flush().await;
         };
         let hear = async {
-            let mut heard = Vec::new();
             let _ = reading.read_to_end(&mut heard).await;
         };
         tokio::join!(say, hear);
         greeted.server.await
     };
-    world
-        .wait(async { tokio::time::timeout(within, conversation).await.unwrap() })
-        .await;
+    let closed = async { tokio::time::timeout(within, conversation).await.unwrap() };
+    world.wait(closed).await;
+    let mut kinds = Vec::new();
+    let mut rest = &heard[..];
+    while let Some(head) = rest.get(..Frame::HEAD_BYTES) {
+        kinds.push(head[3]);
+        rest = rest
+            .get(head.len() + Frame::payload_bytes(head)..)
+            .unwrap_or_default();
+    }
+    kinds
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +77,12 @@ async fn nonsense_ends_the_connection_alone() {
         &pushing_client,
         &short_ping,
     ] {
-        shout(&mut world, &preface(frame), second).await;
+        let heard = shout(&mut world, &preface(frame), second).await;
+        assert_eq!(
+            heard.last(),
+            Some(&Frame::GOAWAY),
+            "it is told why: {heard:?}"
+        );
         assert_eq!(world.get("/").await.status(), 200);
     }
 }
@@ -168,4 +182,29 @@ async fn a_peer_that_takes_nothing_is_let_go() {
         .await;
     world.closed(Duration::from_mins(10)).await;
     stuck.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_peer_is_given_its_time() {
+    let mut link = LinkOptions::slow(1, 300);
+    link.rate = Some(4_000);
+    let mut world = World::new(
+        "
+        //- /file.bin size=500000
+    ",
+    )
+    .link(link);
+    assert_eq!(world.get("/file.bin").await.answer().body.len(), 500_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_nobody_wants_stalls_nobody() {
+    static LARGE: [u8; 1 << 20] = [b'x'; 1 << 20];
+    let mut world = World::new(SITE);
+    for _ in 0..20 {
+        let upload = Ask::method("POST", "/").body(std::str::from_utf8(&LARGE).unwrap());
+        let response = world.ask(upload).await;
+        assert_eq!(response.status(), 405);
+    }
+    assert_eq!(world.get("/").await.status(), 200);
 }

@@ -108,6 +108,9 @@ async fn other_methods_are_told_which_there_are() {
     let options = world.ask(Ask::method("OPTIONS", "/a.css")).await;
     assert_eq!(options.status(), 204);
     assert_eq!(options.header("allow"), "GET, HEAD, OPTIONS");
+    let server = world.ask(Ask::method("OPTIONS", "*")).await;
+    assert_eq!(server.status(), 204);
+    assert_eq!(world.get("*").await.status(), 400);
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,6 +42,10 @@ use crate::transcript::{Streams, transcript};
 /// No step of a test takes longer, in virtual time.
 const STEP_MAX: Duration = Duration::from_hours(1);
 
+/// The wall clock stands still, so long after 1970, as `Date` is Huffman coded: frames repeat to
+/// the byte.
+const NOW: Duration = Duration::from_hours(500_000);
+
 /// One identity for all tests: minting is the slowest part of a world.
 static TLS: LazyLock<(Arc<Tls>, Arc<rustls::ClientConfig>)> = LazyLock::new(|| {
     let directory = tempfile::tempdir().unwrap();
@@ -322,7 +326,7 @@ impl World {
                 tls: TLS.0.clone(),
                 options: self.options,
                 log: AccessLog::On(self.lines.clone()),
-                now: SystemTime::now,
+                now: || SystemTime::UNIX_EPOCH + NOW,
             })
         });
         let (near, far) = link(&self.link);
@@ -430,5 +434,55 @@ async fn serve(end: End, service: Arc<Service>, drain: watch::Receiver<bool>) {
         http2::connection::run(stream, peer, service, drain).await;
     } else {
         http1::run(stream, peer, service, drain).await;
+    }
+}
+
+mod tests {
+    use super::*;
+    use crate::tap::Sender;
+
+    /// Loads a page over a slow link and tells each frame: when it came, and what it was.
+    async fn load() -> Vec<(Duration, Sender, u8, u32, usize)> {
+        let fixture = "
+            //- /index.html size=60000
+            <!doctype html><head><link rel=stylesheet href=/a.css><script src=/b.js></script></head>
+            <p>Hello<img src=/i.png>
+            //- /a.css size=30000
+            //- /b.js size=20000
+            //- /i.png size=200000
+        ";
+        let mut world = World::new(fixture).link(LinkOptions::slow(5, 40));
+        world.warm(&["/", "/a.css", "/b.js", "/i.png"]).await;
+        world.reconnect().await;
+        let start = tokio::time::Instant::now();
+        world
+            .together([Ask::navigate("/"), Ask::get("/i.png")])
+            .await;
+        let told = |frame: Frame| {
+            let length = frame.payload.len();
+            (
+                frame.at - start,
+                frame.sender,
+                frame.kind,
+                frame.stream,
+                length,
+            )
+        };
+        world
+            .frames()
+            .into_iter()
+            .filter(|frame| frame.at >= start)
+            .map(told)
+            .collect()
+    }
+
+    /// What simulated time is for: a load is the same however busy the machine is.
+    #[tokio::test(start_paused = true)]
+    async fn the_same_load_takes_the_same_time_to_the_frame() {
+        let first = load().await;
+        assert!(first.len() > 20);
+        for _ in 0..5 {
+            assert_eq!(load().await, first);
+        }
     }
 }
