@@ -51,7 +51,7 @@ struct Source {
     /// `site::links::css`; `main` and `lib` for the roots.
     module: String,
     text: String,
-    /// The text up to the unit tests, without comments and what is in quotes.
+    /// The text without unit tests, comments and what is in quotes.
     code: String,
 }
 
@@ -385,10 +385,9 @@ fn sources() -> Vec<Source> {
             .strip_prefix("src/")?
             .strip_suffix(".rs")?
             .replace('/', "::");
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         Some(Source {
             module,
-            code: code_alone(code),
+            code: without_tests(&code_alone(&text)),
             text,
             name,
         })
@@ -422,6 +421,29 @@ fn tree() -> Vec<(String, String)> {
         Some((name, fs::read_to_string(file).ok()?))
     };
     files.iter().filter_map(read).collect()
+}
+
+/// Blanks out each item for tests alone; lines keep their numbers. Takes code alone.
+fn without_tests(code: &str) -> String {
+    const MARK: &str = "#[cfg(test)]";
+    let Some(start) = code.find(MARK) else {
+        return code.to_owned();
+    };
+    let mut depth = 0;
+    let ends = |(_, letter): &(usize, char)| {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        depth == 0 && matches!(letter, '}' | ';')
+    };
+    let end = code[start..]
+        .char_indices()
+        .find(ends)
+        .map_or(code.len(), |(at, _)| start + at + 1);
+    let lines = "\n".repeat(code[start..end].matches('\n').count());
+    format!("{}{lines}{}", &code[..start], without_tests(&code[end..]))
 }
 
 /// Blanks out comments and what is in quotes; lines keep their numbers.
@@ -509,4 +531,10 @@ fn names_are_found_in_groups_and_alone() {
         outside_named("use h2; http_h2::x; fn f(_: h2::Reason)", "h2").len(),
         2
     );
+}
+
+#[test]
+fn tests_are_left_out_and_what_follows_them_is_not() {
+    let code = "a\n#[cfg(test)]\nuse b;\n#[cfg(test)]\nmod c {\n fn d() {}\n}\ne";
+    assert_eq!(without_tests(code), "a\n\n\n\n\n\n\ne");
 }
