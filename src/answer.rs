@@ -21,7 +21,6 @@ pub use held::Held;
 use preload::Ahead;
 use route::Route;
 
-use crate::site::digest::Digest;
 use crate::site::graph::Need;
 use crate::site::{Asset, Kind, Page, Site, SiteUrl};
 
@@ -233,23 +232,20 @@ fn file(
         Kind::Page => site.page(asset.path.as_str()),
         _ => None,
     };
-    let tag = tag(asset, page.map(|page| &page.plan.digest));
-    let modified = http_date(asset.modified);
+    let tag = tag(asset, page);
     if conditional::is_fresh(&request.headers, &tag, asset.modified) {
         let mut answer = plain(StatusCode::NOT_MODIFIED, moment);
         let headers = answer.head.headers_mut();
         headers.remove(header::CONTENT_LENGTH);
         headers.insert(header::ETAG, tag);
         headers.insert(header::CACHE_CONTROL, cache_control(asset));
-        answer.holds = SiteUrl::parse(target(request))
-            .ok()
-            .map(|url| Held::key(&url, asset.content_hash));
+        answer.holds = holds(request, peer, asset);
         return answer;
     }
     let mut answer = Answer {
         promises: Vec::new(),
         hints: None,
-        head: head(asset, tag, modified, moment),
+        head: head(asset, tag, moment),
         body: Body::of(asset),
         rank: rank(asset.kind, page),
         holds: None,
@@ -258,18 +254,24 @@ fn file(
     if let Some(page) = page.filter(|_| request.method == Method::GET) {
         let ahead = preload::ahead(request, peer, site, page, options);
         spend(ahead, &mut answer, site, options, moment);
-    } else if matches!(peer.pushes, Pushes::Taken { .. }) {
-        answer.holds = SiteUrl::parse(target(request))
-            .ok()
-            .map(|url| Held::key(&url, asset.content_hash));
+    } else {
+        answer.holds = holds(request, peer, asset);
     }
     answer
 }
 
+/// Returns the diary key of a file that was asked for, if a diary is kept.
+fn holds(request: &Parts, peer: &Peer<'_>, asset: &Asset) -> Option<u64> {
+    if peer.pushes == Pushes::Refused {
+        return None;
+    }
+    let url = SiteUrl::parse(target(request)).ok()?;
+    Some(Held::key(&url, asset.content_hash))
+}
+
 /// Returns whether a request for a file is answered 304.
 fn is_fresh(request: &Parts, asset: &Asset, page: Option<&Arc<Page>>) -> bool {
-    let tag = tag(asset, page.map(|page| &page.plan.digest));
-    conditional::is_fresh(&request.headers, &tag, asset.modified)
+    conditional::is_fresh(&request.headers, &tag(asset, page), asset.modified)
 }
 
 /// Puts what is sent ahead into an answer.
@@ -285,7 +287,7 @@ fn spend(ahead: Ahead, answer: &mut Answer, site: &Site, options: Options, momen
             continue;
         };
         answer.promises.push(Promise {
-            head: head(asset, tag(asset, None), http_date(asset.modified), moment),
+            head: head(asset, asset.tag.clone(), moment),
             body: Body::of(asset),
             url: planned.url,
             need: planned.need,
@@ -326,14 +328,14 @@ pub fn target(request: &Parts) -> &str {
         .map_or("/", |target| target.as_str())
 }
 
-fn head(asset: &Asset, tag: HeaderValue, modified: HeaderValue, moment: &Moment) -> Response<()> {
+fn head(asset: &Asset, tag: HeaderValue, moment: &Moment) -> Response<()> {
     let mut head = Response::new(());
     let headers = head.headers_mut();
     headers.reserve(7);
     headers.insert(header::CONTENT_TYPE, asset.media_type.clone());
     headers.insert(header::CONTENT_LENGTH, asset.length.into());
     headers.insert(header::ETAG, tag);
-    headers.insert(header::LAST_MODIFIED, modified);
+    headers.insert(header::LAST_MODIFIED, asset.last_modified.clone());
     headers.insert(header::CACHE_CONTROL, cache_control(asset));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
@@ -343,15 +345,9 @@ fn head(asset: &Asset, tag: HeaderValue, modified: HeaderValue, moment: &Moment)
     head
 }
 
-/// Returns the entity tag of a file: strong, except where only the file system's clock vouches for
-/// the bytes. A page's carries its digest.
-fn tag(asset: &Asset, digest: Option<&Digest>) -> HeaderValue {
-    let tag = match digest {
-        Some(digest) => digest.tag(asset.content_hash),
-        None => Digest::default().tag(asset.content_hash),
-    };
-    let tag = if asset.weak { format!("W/{tag}") } else { tag };
-    HeaderValue::try_from(tag).expect("base64, a dot and quotes are visible ASCII")
+/// Returns the entity tag of a file.
+fn tag(asset: &Asset, page: Option<&Arc<Page>>) -> HeaderValue {
+    page.map_or_else(|| asset.tag.clone(), |page| page.tag(asset))
 }
 
 /// Pages are checked at every visit, so that what they name is always theirs; a name with a hash in

@@ -16,8 +16,10 @@ mod media;
 pub mod plan;
 pub mod url_path;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use http::HeaderValue;
 
 pub use asset::{Asset, ContentHash, Kind, Links};
 use freshness::Freshness;
@@ -59,6 +61,8 @@ pub struct Page {
     pub plan: Plan,
     dependencies: Vec<Dependency>,
     overrides: Arc<Overrides>,
+    /// The tag, and the content that it was written for.
+    tag: OnceLock<(ContentHash, HeaderValue)>,
     freshness: Freshness,
     /// [`Site::changes`] of the newest snapshot that the page was found to agree with.
     agreed: AtomicU64,
@@ -236,8 +240,26 @@ impl Page {
             plan,
             dependencies,
             overrides: Arc::clone(overrides),
+            tag: OnceLock::new(),
             freshness: Freshness::default(),
             agreed: AtomicU64::new(NEVER),
+        }
+    }
+
+    /// Returns the page's entity tag, which carries its digest; written on first use.
+    pub fn tag(&self, document: &Asset) -> HeaderValue {
+        let write = || {
+            let (digest, content_hash) = (&self.plan.digest, document.content_hash);
+            asset::tag(digest, content_hash, document.weak)
+        };
+        if document.weak {
+            return write();
+        }
+        let (content_hash, tag) = self.tag.get_or_init(|| (document.content_hash, write()));
+        if *content_hash == document.content_hash {
+            tag.clone()
+        } else {
+            write()
         }
     }
 

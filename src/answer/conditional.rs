@@ -21,11 +21,11 @@ pub fn is_fresh(headers: &HeaderMap, tag: &HeaderValue, modified: SystemTime) ->
 /// Compares weakly, as `If-None-Match` does (RFC 9110 section 13.1.2).
 fn matches(field: &HeaderValue, tag: &HeaderValue) -> bool {
     let field = field.as_bytes().trim_ascii();
-    let opaque = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_vec();
     if field == b"*" {
         return true;
     }
-    let wanted = opaque(tag.as_bytes());
+    let wanted = tag.as_bytes();
+    let wanted = wanted.strip_prefix(b"W/").unwrap_or(wanted);
     let mut rest = field;
     // A comma may stand inside a tag, so tags are read by their quotes.
     while let Some(start) = rest.iter().position(|&byte| byte == b'"') {
@@ -33,7 +33,7 @@ fn matches(field: &HeaderValue, tag: &HeaderValue) -> bool {
             return false;
         };
         let end = start + length + 2;
-        if rest[start..end] == wanted {
+        if rest[start..end] == *wanted {
             return true;
         }
         rest = &rest[end..];

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::HeaderValue;
 
+use super::digest::Digest;
 use super::load::Identity;
 use super::media::media_type;
 use super::{UrlPath, links};
@@ -33,6 +34,11 @@ pub struct Asset {
     pub weak: bool,
     /// `Content-Type`, with charset on text.
     pub media_type: HeaderValue,
+    /// `Last-Modified`.
+    pub last_modified: HeaderValue,
+    /// `ETag`: strong, except where only the file system's clock vouches for the bytes. That of a
+    /// page whose plan is known is [`super::Page::tag`].
+    pub tag: HeaderValue,
     /// What the bytes are to the link graph.
     pub kind: Kind,
     /// The bytes, shared by every answer; `None` for a file that is streamed.
@@ -114,13 +120,18 @@ impl Asset {
             (None, Some(identity)) => identity.content_hash(),
             (None, None) => ContentHash::of(&[]),
         };
+        let modified = identity.map_or(SystemTime::UNIX_EPOCH, |identity| identity.modified());
+        let weak = content.is_none() && recent;
         let in_memory_length = content.as_ref().map_or(0, Bytes::len) as u64;
         Self {
             length: identity.map_or(in_memory_length, |identity| identity.length),
-            modified: identity.map_or(SystemTime::UNIX_EPOCH, |identity| identity.modified()),
+            modified,
             content_hash,
-            weak: content.is_none() && recent,
+            weak,
             media_type,
+            last_modified: HeaderValue::try_from(httpdate::fmt_http_date(modified))
+                .expect("a date is visible ASCII"),
+            tag: tag(&Digest::default(), content_hash, weak),
             kind,
             content,
             identity,
@@ -143,6 +154,8 @@ impl Asset {
         Self {
             path: self.path.clone(),
             media_type: self.media_type.clone(),
+            last_modified: self.last_modified.clone(),
+            tag: self.tag.clone(),
             content: self.content.clone(),
             links: OnceLock::new(),
             ..*self
@@ -168,6 +181,13 @@ impl Asset {
             }
         })
     }
+}
+
+/// Returns an entity tag (RFC 9110 section 8.8.3).
+pub(super) fn tag(digest: &Digest, content_hash: ContentHash, weak: bool) -> HeaderValue {
+    let tag = digest.tag(content_hash);
+    let tag = if weak { format!("W/{tag}") } else { tag };
+    HeaderValue::try_from(tag).expect("base64, a dot and quotes are visible ASCII")
 }
 
 impl Kind {
