@@ -276,11 +276,13 @@ fn is_fresh(request: &Parts, asset: &Asset, page: Option<&Arc<Page>>) -> bool {
 
 /// Puts what is sent ahead into an answer.
 fn spend(ahead: Ahead, answer: &mut Answer, site: &Site, options: Options, moment: &Moment) {
-    if options.explain {
+    if options.explain
+        && let Some(explanation) = ahead.explanation()
+    {
         answer
             .head
             .headers_mut()
-            .insert("server-timing", ahead.explanation());
+            .insert("server-timing", explanation);
     }
     for planned in ahead.promises {
         let Some(asset) = route::asset(site, &planned.url) else {

@@ -53,8 +53,8 @@ pub struct Planned {
 
 impl Ahead {
     /// Returns the reasons as a `Server-Timing` value, which developer tools show beside a
-    /// response.
-    pub fn explanation(&self) -> HeaderValue {
+    /// response; `None` if there is nothing to say.
+    pub fn explanation(&self) -> Option<HeaderValue> {
         let quoted = |text: &str| text.replace(['"', '\\'], "");
         let pushed = self
             .promises
@@ -79,7 +79,9 @@ impl Ahead {
             }
             text.push_str(&metric);
         }
-        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+        HeaderValue::try_from(text)
+            .ok()
+            .filter(|value| !value.is_empty())
     }
 }
 
