@@ -18,6 +18,7 @@ mod tap;
 mod transcript;
 mod world;
 
+mod downloads;
 mod drain;
 mod h2_rules;
 mod hints;
