@@ -4,17 +4,19 @@
 //! what it holds, and what it allows.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Uri, Version};
 
+use super::route::{self, Route};
 use super::{Authority, Deliver, Held, Options, Peer, Pushes};
 use crate::site::digest::Digest;
 use crate::site::graph::{Destination, Need, Subresource};
 use crate::site::links::html::Crossorigin;
 use crate::site::plan::{File, Plan, Skip};
-use crate::site::{Entry, Page, Site, SiteUrl};
+use crate::site::{Asset, Entry, Page, Site, SiteUrl};
 
 /// Promises of a page.
 pub const PROMISES_MAX: usize = 32;
@@ -157,8 +159,7 @@ pub fn early(request: &Parts, peer: &Peer<'_>, site: &Site, options: Options) ->
     let Delivery::Hints { .. } = delivery(request, peer, options) else {
         return None;
     };
-    let page = site.page(request.uri.path())?;
-    let asset = site.asset(request.uri.path())?;
+    let (asset, page) = page_at(site, &request.uri)?;
     if super::is_fresh(request, asset, Some(page)) {
         // As far as one can tell yet, the answer is 304.
         return None;
@@ -285,8 +286,16 @@ fn referring<'a>(request: &Parts, site: &'a Site, referer: &str) -> Option<&'a P
         && referer
             .authority()
             .is_some_and(|authority| authority.as_str() == host);
-    let page = site.page(referer.path()).filter(|_| same)?;
+    let (_, page) = page_at(site, &referer).filter(|_| same)?;
     Some(page)
+}
+
+/// Returns the page at a URL, however its path is written.
+fn page_at<'a>(site: &'a Site, uri: &Uri) -> Option<(&'a Asset, &'a Arc<Page>)> {
+    let Route::File(asset) = route::route(site, uri) else {
+        return None;
+    };
+    Some((asset, site.page(asset.path.as_str())?))
 }
 
 fn push(
