@@ -92,7 +92,7 @@ impl Ahead {
 enum Delivery {
     Push { promises_max: usize, bytes_max: u64 },
     Hints { early: bool },
-    Nothing,
+    Nothing(Skip),
 }
 
 /// Returns what is sent ahead with a page.
@@ -128,7 +128,14 @@ pub fn ahead(
             ahead.early = early;
             hint(&mut ahead, &page.plan, &known, site, early);
         }
-        Delivery::Nothing => return ahead,
+        Delivery::Nothing(reason) if explain => {
+            let unsent = page
+                .plan
+                .sent()
+                .map(|(_, url, _)| (url.target().to_owned(), reason));
+            ahead.skipped.extend(unsent);
+        }
+        Delivery::Nothing(_) => return ahead,
     }
     if explain {
         let planned = page.plan.items.iter().filter_map(|item| {
@@ -195,12 +202,16 @@ fn delivery(request: &Parts, peer: &Peer<'_>, options: Options) -> Delivery {
             .is_some_and(|field| field.as_bytes().starts_with(b"prefetch"))
     });
     let declined = is("accept-push-policy", "none") || is("save-data", "on");
-    if !shown || prefetched || declined {
-        return Delivery::Nothing;
+    if declined {
+        return Delivery::Nothing(Skip::Declined);
+    }
+    if !shown || prefetched {
+        return Delivery::Nothing(Skip::NotShown);
     }
     let http2 = request.version == Version::HTTP_2;
     match (options.deliver, peer.pushes) {
-        (Deliver::None, _) | (Deliver::Push, Pushes::Refused) => Delivery::Nothing,
+        (Deliver::None, _) => Delivery::Nothing(Skip::Disabled),
+        (Deliver::Push, Pushes::Refused) => Delivery::Nothing(Skip::PeerRefused),
         (
             Deliver::Auto | Deliver::Push,
             Pushes::Taken {
@@ -214,7 +225,9 @@ fn delivery(request: &Parts, peer: &Peer<'_>, options: Options) -> Delivery {
         (Deliver::Hints, _) => Delivery::Hints {
             early: http2 && is_navigation(request),
         },
-        (Deliver::Auto, Pushes::Refused) if http2 && !is_navigation(request) => Delivery::Nothing,
+        (Deliver::Auto, Pushes::Refused) if http2 && !is_navigation(request) => {
+            Delivery::Nothing(Skip::PeerRefused)
+        }
         // The 200 is ready: a 103 in the same turn would tell nothing sooner.
         (Deliver::Link, _) | (Deliver::Auto, Pushes::Refused) => Delivery::Hints { early: false },
     }

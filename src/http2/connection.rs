@@ -440,7 +440,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let mut outbox = self.outbox.borrow_mut();
         let told = outbox.told();
         let streams_max = self.h2.max_concurrent_send_streams();
-        if self.draining || !told.enable_push || streams_max == 0 || self.promises.is_exhausted() {
+        let takes = told.enable_push && !told.leaving && streams_max > 0;
+        if self.draining || !takes || self.promises.is_exhausted() {
             return Pushes::Refused;
         }
         let window = u64::try_from(told.window).unwrap_or(0);

@@ -65,6 +65,8 @@ pub(super) struct Outbox<T> {
 pub(super) struct PeerTold {
     /// Whether the peer takes pushes now.
     pub(super) enable_push: bool,
+    /// Whether the peer has said that it takes no new streams (RFC 9113 section 6.8).
+    pub(super) leaving: bool,
     /// Bytes of DATA the peer's connection window still takes.
     pub(super) window: i64,
     /// The highest promised stream id that has been written.
@@ -91,6 +93,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
             reads: 0,
             peer: PeerTold {
                 enable_push: true,
+                leaving: false,
                 window: WINDOW_INITIAL,
                 promised: 0,
                 priorities: Vec::new(),
@@ -193,8 +196,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
                         peer.priorities.push((id, value));
                     }
                 }
-                // A peer that is leaving takes no new streams, pushed ones among them.
-                Told::GoAway => peer.enable_push = false,
+                Told::GoAway => peer.leaving = true,
                 Told::Refused(id) => {
                     if peer.refused.len() < REFUSED_MAX {
                         peer.refused.push(id);

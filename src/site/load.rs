@@ -39,7 +39,7 @@ use super::url_path::NOT_FOUND;
 use super::{Asset, Entry, Kind, Site, UrlPath, graph};
 
 /// Largest file held in memory, unless set otherwise.
-pub const MEMORY_FILE_BYTES_MAX: u64 = 1024 * 1024;
+pub const MEMORY_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// All files held in memory, unless set otherwise.
 pub const MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;

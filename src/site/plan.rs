@@ -71,6 +71,12 @@ pub enum Skip {
     Disabled,
     /// `push.toml` gives this page's list, and it is not on it.
     Overridden,
+    /// The request asks for nothing beyond its answer (`Save-Data`, `Accept-Push-Policy`).
+    Declined,
+    /// The page is fetched without being shown: by a script, or ahead of a click.
+    NotShown,
+    /// The peer refuses pushes, and this is no navigation of a browser that takes hints.
+    PeerRefused,
     /// The peer was sent it on this connection, or asked for it.
     AlreadyHeld,
     /// The validator of the peer's copy of the page says that it was given this too.
@@ -103,6 +109,9 @@ impl fmt::Display for Skip {
             Self::TooMany => "too many before it",
             Self::Disabled => "pushing is off",
             Self::Overridden => "not in push.toml",
+            Self::Declined => "the request declines it",
+            Self::NotShown => "the page is not shown now",
+            Self::PeerRefused => "the peer refuses pushes",
             Self::AlreadyHeld => "already held",
             Self::InDigest => "held since an earlier visit",
             Self::NotInMemory => "not held in memory",

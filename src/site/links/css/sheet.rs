@@ -147,8 +147,8 @@ impl Body<'_, '_> {
         });
     }
 
-    /// Nesting is a condition by itself: of the browsers that take pushes, some skip nested rules and
-    /// what follows them (Chromium before 112, Firefox before 117).
+    /// Nesting is a condition by itself: of the browsers that take pushes, some skip nested rules
+    /// and what follows them (Chromium before 112, Firefox before 117).
     fn condition(nested: bool, written: Option<&Arc<str>>) -> Option<Arc<str>> {
         if nested {
             Some(joined(written.map(Arc::as_ref), "nested"))
