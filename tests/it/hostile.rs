@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::client::{Ask, Reading};
@@ -206,5 +209,89 @@ async fn a_body_that_nobody_wants_stalls_nobody() {
         let response = world.ask(upload).await;
         assert_eq!(response.status(), 405);
     }
+    assert_eq!(world.get("/").await.status(), 200);
+}
+
+/// Says something on a new connection, hangs up, and waits for the server to be done with it: a
+/// panic there is one here.
+async fn say_and_leave(world: &mut World, protocol: &str, bytes: &[u8]) {
+    let greeted = world.greet(protocol).await;
+    let (mut stream, server) = (greeted.stream, greeted.server);
+    let conversation = async {
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.flush().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        drop(stream);
+        tokio::time::timeout(Duration::from_mins(10), server)
+            .await
+            .unwrap()
+    };
+    world.wait(conversation).await;
+}
+
+/// Requests as they should be, and among them frames that should not be.
+fn frames() -> impl Strategy<Value = Vec<u8>> {
+    const REQUESTS: [&[u8]; 3] = [
+        b"\x82\x84\x87\x01\x09localhost",
+        b"\x83\x84\x87\x01\x09localhost",
+        b"\x82\x87\x04\x0a/large.png\x01\x09localhost",
+    ];
+    let request = (0..3_usize, prop_oneof![Just(4_u8), Just(5)])
+        .prop_map(|(index, flags)| (Frame::HEADERS, flags, None, REQUESTS[index].to_vec()));
+    let payload = prop_oneof![
+        Just(b"\0\0\0\x01u=1, i".to_vec()),
+        Just(vec![0, 2, 0, 0, 0, 0, 0, 4, 0, 0, 0, 1]),
+        Just(vec![0, 0, 0, 8]),
+        proptest::collection::vec(any::<u8>(), 0..40),
+    ];
+    let stray = (
+        prop_oneof![0..11_u8, Just(0x10)],
+        any::<u8>(),
+        0..8_u32,
+        payload,
+    )
+        .prop_map(|(kind, flags, stream, payload)| (kind, flags, Some(stream), payload));
+    let frames = proptest::collection::vec(prop_oneof![4 => request, 1 => stray], 1..12);
+    frames.prop_map(|frames| {
+        let mut next = 1;
+        let bytes = |(kind, flags, stream, payload): (u8, u8, Option<u32>, Vec<u8>)| {
+            let stream = stream.unwrap_or_else(|| {
+                next += 2;
+                next - 2
+            });
+            Frame::bytes(kind, flags, stream, &payload)
+        };
+        frames.into_iter().flat_map(bytes).collect()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn random_frames_end_nothing_but_their_connection() {
+    let mut world = World::new(SITE);
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..200 {
+        let frames = frames().new_tree(&mut runner).unwrap().current();
+        say_and_leave(&mut world, "h2", &[PREFACE, &frames].concat()).await;
+    }
+    let answers = world.log().len();
+    assert!(answers > 20, "{answers} of these were requests");
+    assert_eq!(world.get("/").await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn random_lines_end_nothing_but_their_connection() {
+    let mut world = World::new(SITE);
+    let mut runner = TestRunner::deterministic();
+    let line = r"(GET|HEAD|POST|[A-Z]{1,9}) (/|/a\.css|/large\.png|\*|/\PC{0,9}) HTTP/1\.[01]";
+    let field = r"(Content-Length|Transfer-Encoding|[a-z-]{1,9}): ?(chunked|9|\PC{0,9})";
+    let request = format!("{line}\r\nHost: localhost\r\n({field}\r\n)?\r\n");
+    for _ in 0..200 {
+        let text = proptest::string::string_regex(&request)
+            .unwrap()
+            .new_tree(&mut runner);
+        say_and_leave(&mut world, "http/1.1", text.unwrap().current().as_bytes()).await;
+    }
+    let answers = world.log().len();
+    assert!(answers > 20, "{answers} of these were requests");
     assert_eq!(world.get("/").await.status(), 200);
 }
