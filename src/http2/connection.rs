@@ -166,6 +166,7 @@ enum Prepared {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
+    /// Takes requests, spends answers, gives turns, and flushes when nobody has more to say.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if !self.draining && self.drain.as_mut().poll(cx).is_ready() {
@@ -198,33 +199,37 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 continue;
             }
             self.write_log();
-            let drained = self.outbox.borrow_mut().poll_drain(cx);
-            match drained {
-                Poll::Ready(Ok(())) => {
-                    self.schedule.drained();
-                    if held > 0 {
-                        self.active = Instant::now();
-                    }
-                    // Less than a batch may have found a gap that a full link had just left.
-                    if held + SCRAP >= self.batch {
-                        self.batch = (self.batch * 2).min(BATCH_LARGE);
-                    }
-                }
+            match self.poll_flush(cx, held) {
+                // While the batch was full nobody heeded a piece read from disk or a grown window,
+                // and neither wakes twice.
+                Poll::Ready(Ok(())) if full || self.schedule.has_ready() => {}
+                Poll::Ready(Ok(())) | Poll::Pending => return self.poll_patience(cx),
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(peer = %self.peer, %error, "connection lost");
                     return Poll::Ready(());
                 }
-                Poll::Pending => {
-                    self.batch = BATCH_SMALL;
-                    return self.poll_patience(cx);
-                }
-            }
-            // While the batch was full nobody heeded a piece read from disk or a grown window, and
-            // neither wakes twice.
-            if !full && !self.schedule.has_ready() {
-                return self.poll_patience(cx);
             }
         }
+    }
+
+    /// Writes what is held to the socket; the next batch is as large as the link has shown to take.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, held: usize) -> Poll<io::Result<()>> {
+        let drained = self.outbox.borrow_mut().poll_drain(cx);
+        match &drained {
+            Poll::Ready(Ok(())) => {
+                self.schedule.drained();
+                if held > 0 {
+                    self.active = Instant::now();
+                }
+                // Less than a batch may have found a gap that a full link had just left.
+                if held + SCRAP >= self.batch {
+                    self.batch = (self.batch * 2).min(BATCH_LARGE);
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.batch = BATCH_SMALL,
+        }
+        drained
     }
 
     fn write_log(&mut self) {
