@@ -132,6 +132,10 @@ impl<'text> Reader<'text> {
         if !self.tree.is_inert() && !is_ignored {
             self.read_links(&name, &attributes, range.start);
         }
+        // No end tag comes to `<style/>` in SVG, and no text is its.
+        if foreign && tag.is_self_closing() && matches!(&*name, "style" | "script") {
+            self.inline = None;
+        }
         self.tree.insert(StartTag {
             element: outline_element(name, &attributes),
             foreign,
@@ -166,9 +170,12 @@ impl<'text> Reader<'text> {
         }
     }
 
+    /// Keeps document order: inside a `style` of SVG stand tags, so links come before it ends.
     fn push(&mut self, link: Link) {
-        if self.document.links.len() < LINKS_MAX {
-            self.document.links.push(link);
+        let links = &mut self.document.links;
+        if links.len() < LINKS_MAX {
+            let at = links.partition_point(|other| other.offset <= link.offset);
+            links.insert(at, link);
         }
     }
 

@@ -317,6 +317,18 @@ fn base_import_map_and_nopush_are_read() {
 }
 
 #[test]
+fn a_style_of_svg_is_read_like_any_element() {
+    let document = parse(b"<svg><style/><script xlink:href=a></script>b{}</svg><style>c{}</style>");
+    let [script, style] = &document.links[..] else {
+        panic!("{:?}", document.links);
+    };
+    assert_eq!((script.offset, style.offset), (13, 52));
+    let document = parse(b"<svg><style><script xlink:href=a></script></style></svg>");
+    assert!(document.links.is_sorted_by_key(|link| link.offset));
+    assert_eq!(document.links.len(), 2);
+}
+
+#[test]
 fn offsets_are_bytes_of_the_source() {
     let html = "<!doctype html>\u{fc}<p title='\u{20ac}'><img src=a><img src=b>";
     for link in parse(html.as_bytes()).links {
