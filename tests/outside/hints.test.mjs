@@ -35,21 +35,26 @@ for (const kind of [chromium, firefox]) {
     assertOnce(server, NAVIGATIONS)
   })
 
-  test(`${kind.name} shows every page of site/ without a complaint, and fetches nothing twice`, options, async (t) => {
-    const pages = ownPages()
-    const server = await withServer(ownSite, ['--deliver', 'hints'], async (server) => {
-      await withBrowser(kind, server, {}, async (browser) => {
-        for (const target of pages) {
-          const { context, page, complaints } = await visit(browser, server.origin + target)
-          assert.deepEqual(complaints, [], target)
-          t.diagnostic(`${kind.name}: site${target}: ${await page.evaluate(countHinted)} hinted files used`)
-          await context.close()
-        }
+  for (const args of [['--deliver', 'hints'], []]) {
+    const how = args.join(' ') || 'by default'
+    test(`${kind.name} shows every page of site/ without a complaint, and fetches nothing twice, ${how}`, options, async (t) => {
+      const pages = ownPages()
+      const hinted = []
+      const server = await withServer(ownSite, args, async (server) => {
+        await withBrowser(kind, server, {}, async (browser) => {
+          for (const target of pages) {
+            const { context, page, complaints } = await visit(browser, server.origin + target)
+            assert.deepEqual(complaints, [], target)
+            hinted.push(`${target} ${await page.evaluate(countHinted)}`)
+            await context.close()
+          }
+        })
+        return server
       })
-      return server
+      t.diagnostic(`${kind.name}, ${how}: hinted files used: ${hinted.join(', ')}`)
+      assertOnce(server, pages.length)
     })
-    assertOnce(server, pages.length)
-  })
+  }
 }
 
 /** No file was fetched more than once by any of `visits` visitors with an empty cache. */
