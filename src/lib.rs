@@ -15,6 +15,7 @@
 //! http1        the same answers over HTTP/1.1
 //! door         what both doors share: the service, bodies
 //! answer       pure: request + what the peer holds + one snapshot -> Answer
+//! hub          publish, read after a cursor, wait: a log of events, and feeds of it
 //! site         immutable snapshot of a directory: assets, links, graph, plans
 //! tls          certificates: read, minted, reloaded
 //! access_log   a line per answer
@@ -47,6 +48,7 @@ pub mod cli;
 pub mod door;
 pub mod http1;
 pub mod http2;
+pub mod hub;
 pub mod plan;
 pub mod serve;
 pub mod site;

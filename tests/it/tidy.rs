@@ -18,6 +18,7 @@ const FLOORS: &str = "
     door         -> access_log answer site tls
     answer       -> site
     access_log   ->
+    hub          ->
     site         ->
     tls          ->
     terminal     ->
