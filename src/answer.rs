@@ -1,11 +1,12 @@
 //! Request and snapshot to answer: pure, without waiting, one snapshot.
 //!
 //! Everything HTTP means is decided here; the doors (`http2`, `http1`) only do it. Nothing here
-//! knows of streams, sockets or the disk. Read on in [`route`], [`conditional`], [`preload`] and
-//! [`held`].
+//! knows of streams, sockets or the disk. Read on in [`route`], [`conditional`], [`preload`],
+//! [`held`] and, for what is not of the site, [`live`].
 
 pub mod conditional;
 pub mod held;
+pub mod live;
 pub mod preload;
 pub mod route;
 
@@ -21,6 +22,7 @@ pub use held::Held;
 use preload::Ahead;
 use route::Route;
 
+use crate::hub::{EventId, Hub};
 use crate::site::graph::Need;
 use crate::site::{Asset, Kind, Page, Site, SiteUrl};
 
@@ -125,6 +127,15 @@ pub struct Answer {
     pub holds: Option<u64>,
     /// How many links its `Link` hints at.
     pub hinted: usize,
+    /// What the door does besides.
+    pub action: Option<Action>,
+}
+
+/// What a door does besides answering.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It passes on what a page has told.
+    Told(live::Heard),
 }
 
 /// A promised request and its response.
@@ -151,13 +162,20 @@ pub enum Body {
     Memory(Bytes),
     /// A file that is streamed.
     Streamed(Arc<Asset>),
+    /// Events as they happen.
+    Feed {
+        /// Where they are published.
+        hub: Arc<Hub>,
+        /// What the reader has seen; `None`: it wants what happens from now on.
+        after: Option<EventId>,
+    },
 }
 
 impl Body {
-    /// Returns its length in bytes.
+    /// Returns its length in bytes, as far as it has one.
     pub fn length(&self) -> u64 {
         match self {
-            Self::Empty => 0,
+            Self::Empty | Self::Feed { .. } => 0,
             Self::Memory(bytes) => bytes.len() as u64,
             Self::Streamed(asset) => asset.length,
         }
@@ -250,6 +268,7 @@ fn file(
         rank: rank(asset.kind, page),
         holds: None,
         hinted: 0,
+        action: None,
     };
     if let Some(page) = page.filter(|_| request.method == Method::GET) {
         let ahead = preload::ahead(request, peer, site, page, options);
@@ -399,6 +418,7 @@ fn plain(status: StatusCode, moment: &Moment) -> Answer {
         rank: Rank::Other,
         holds: None,
         hinted: 0,
+        action: None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Knows nothing of frames; the doors turn its answers into bytes.
 
 pub mod body;
+pub mod live;
 
 use std::io;
 use std::sync::Arc;
@@ -12,8 +13,10 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version, header};
 
 use self::body::Source;
+use self::live::Live;
 use crate::access_log::{AccessLog, Entry, Way};
-use crate::answer::{self, Answer, Authority, Held, Moment, Options, Peer, Pushes};
+use crate::answer::live::Received;
+use crate::answer::{self, Action, Answer, Authority, Held, Moment, Options, Peer, Pushes};
 use crate::site::{Asset, Site, SiteRoot, UrlPath};
 use crate::tls::Tls;
 
@@ -29,6 +32,8 @@ pub struct Service {
     pub tls: Arc<Tls>,
     /// What the server was told to do.
     pub options: Options,
+    /// Live reload, where it is on: without it, its URLs are like any other.
+    pub live: Option<Live>,
     /// Where a line per answer goes.
     pub log: AccessLog,
     /// The wall clock.
@@ -38,7 +43,8 @@ pub struct Service {
 impl Service {
     /// Returns a snapshot that is fit to answer a request from, if none has to be waited for.
     pub fn ready(&self, request: &Parts) -> Option<Arc<Site>> {
-        if request.method != Method::GET && request.method != Method::HEAD {
+        let is_read = request.method == Method::GET || request.method == Method::HEAD;
+        if !is_read || self.reserved(request).is_some() {
             return Some(self.site.snapshot());
         }
         let raw = request.uri.path();
@@ -61,6 +67,42 @@ impl Service {
                 Err(_) => self.site.snapshot(),
             },
         }
+    }
+
+    /// Returns the answer to a request.
+    pub fn answer(
+        &self,
+        request: &Parts,
+        received: &Received,
+        peer: &Peer<'_>,
+        site: &Site,
+        moment: &Moment,
+    ) -> Answer {
+        match self.reserved(request) {
+            Some(live) if peer.authority == Authority::Covered => {
+                answer::live::answer(&live.pages, request, received, moment)
+            }
+            _ => answer::answer(request, peer, site, self.options, moment),
+        }
+    }
+
+    /// Returns whether the body of a request is wanted, and how many bytes of it.
+    pub fn wanted_bytes_max(&self, request: &Parts) -> Option<usize> {
+        let reserved = self.reserved(request);
+        reserved.and_then(|_| answer::live::wanted_bytes_max(request))
+    }
+
+    /// Does what an answer asks for besides being sent.
+    pub fn act(&self, action: Action) {
+        match (action, &self.live) {
+            (Action::Told(heard), Some(live)) => live.told(heard),
+            (Action::Told(_), None) => {}
+        }
+    }
+
+    fn reserved(&self, request: &Parts) -> Option<&Live> {
+        let live = self.live.as_ref();
+        live.filter(|_| answer::live::is_reserved(request.uri.path()))
     }
 
     /// Opens a streamed file on a blocking thread.
@@ -137,7 +179,13 @@ fn without_port(authority: &str) -> Option<&str> {
 }
 
 /// Answers a request whose connection takes no pushes and remembers nothing.
-pub fn answer_plainly(service: &Service, request: &Parts, site: &Site, moment: &Moment) -> Answer {
+pub fn answer_plainly(
+    service: &Service,
+    request: &Parts,
+    received: &Received,
+    site: &Site,
+    moment: &Moment,
+) -> Answer {
     let held = Held::default();
     let peer = Peer {
         authority: service.authority(request),
@@ -145,7 +193,7 @@ pub fn answer_plainly(service: &Service, request: &Parts, site: &Site, moment: &
         held: &held,
         informed: false,
     };
-    answer::answer(request, &peer, site, service.options, moment)
+    service.answer(request, received, &peer, site, moment)
 }
 
 /// How often a door may try to open a file anew.

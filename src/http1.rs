@@ -4,15 +4,16 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -25,8 +26,10 @@ use tokio_rustls::server::TlsStream;
 
 use crate::access_log::Entry;
 use crate::answer::Body;
+use crate::answer::live::Received;
 use crate::door::body::Source;
 use crate::door::{self, Service};
+use crate::hub::sse::Feed;
 
 /// From one answer to the next request's header being complete.
 pub const HEADER_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -34,6 +37,8 @@ pub const HEADER_WAIT_MAX: Duration = Duration::from_secs(30);
 pub const STALL_MAX: Duration = Duration::from_mins(1);
 /// Bytes of a request's header.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// How long the end of a request's body is waited for, if it is wanted.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Bytes of a body handed to hyper at once.
 const PIECE_LENGTH: usize = 64 * 1024;
 
@@ -48,8 +53,12 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     let answering = service_fn(|request: http::Request<hyper::body::Incoming>| {
         let (service, progress) = (Arc::clone(&service), Rc::clone(&progress));
         async move {
-            let (request, _) = request.into_parts();
-            Ok::<_, Infallible>(respond(service, peer, request, progress).await)
+            let (request, body) = request.into_parts();
+            let received = match service.wanted_bytes_max(&request) {
+                Some(most) => receive(body, most).await,
+                None => Received::Nothing,
+            };
+            Ok::<_, Infallible>(respond(service, peer, request, received, progress).await)
         }
     });
     let connection = http1::Builder::new()
@@ -95,6 +104,7 @@ async fn respond(
     service: Arc<Service>,
     peer: IpAddr,
     request: Parts,
+    received: Received,
     progress: Rc<Progress>,
 ) -> Response<Stream> {
     let mut tries = 0;
@@ -104,13 +114,17 @@ async fn respond(
             None => service.prepare(&request.uri).await,
         };
         let moment = service.moment();
-        let answer = door::answer_plainly(&service, &request, &site, &moment);
+        let mut answer = door::answer_plainly(&service, &request, &received, &site, &moment);
+        if let Some(action) = answer.action.take() {
+            service.act(action);
+        }
         let entry = door::entry(&service, peer, &request, &answer, &moment);
-        let source = match answer.body {
-            Body::Empty => Source::Memory(Bytes::new()),
-            Body::Memory(bytes) => Source::Memory(bytes),
+        let content = match answer.body {
+            Body::Empty => Content::Source(Source::Memory(Bytes::new())),
+            Body::Memory(bytes) => Content::Source(Source::Memory(bytes)),
+            Body::Feed { hub, after } => Content::Feed(Feed::new(hub, after)),
             Body::Streamed(asset) => match Arc::clone(&service).open(Arc::clone(&asset)).await {
-                Ok(source) => source,
+                Ok(source) => Content::Source(source),
                 Err(_) if door::may_reopen(tries) => {
                     tries += 1;
                     continue;
@@ -123,20 +137,47 @@ async fn respond(
         };
         return answer
             .head
-            .map(|()| Stream::new(source, entry, service, progress));
+            .map(|()| Stream::new(content, entry, service, progress));
     }
 }
 
 fn failed(service: Arc<Service>, progress: Rc<Progress>) -> Response<Stream> {
-    let body = Stream::new(Source::Memory(Bytes::new()), None, service, progress);
+    let nothing = Content::Source(Source::Memory(Bytes::new()));
+    let body = Stream::new(nothing, None, service, progress);
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }
 
+/// Reads a wanted body to its end, or as far as it comes in time.
+async fn receive(mut body: hyper::body::Incoming, most: usize) -> Received {
+    let mut whole = BytesMut::new();
+    let reading = async {
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let Ok(frame) = frame else {
+                return Received::Cut;
+            };
+            let piece = frame.into_data().unwrap_or_default();
+            if whole.len() + piece.len() > most {
+                return Received::TooLong;
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Received::Whole(whole.split().freeze())
+    };
+    let received = tokio::time::timeout(BODY_WAIT_MAX, reading).await;
+    received.unwrap_or(Received::Cut)
+}
+
+/// Where the bytes of a response body come from.
+enum Content {
+    Source(Source),
+    Feed(Feed),
+}
+
 /// A response body as hyper asks for it.
 struct Stream {
-    source: Source,
+    content: Content,
     sent: u64,
     entry: Option<Box<Entry>>,
     service: Arc<Service>,
@@ -145,14 +186,14 @@ struct Stream {
 
 impl Stream {
     fn new(
-        source: Source,
+        content: Content,
         entry: Option<Box<Entry>>,
         service: Arc<Service>,
         progress: Rc<Progress>,
     ) -> Self {
         progress.answering.set(progress.answering.get() + 1);
         Self {
-            source,
+            content,
             sent: 0,
             entry,
             service,
@@ -169,26 +210,36 @@ impl HttpBody for Stream {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if self.source.left() == 0 {
-            return Poll::Ready(None);
-        }
-        // An error ends the connection before the promised length: the client sees it is cut.
-        self.source.poll_take(cx, PIECE_LENGTH).map(|piece| {
-            Some(piece.map(|piece| {
-                let length = piece.len() as u64;
-                self.sent += length;
-                self.progress.bytes.set(self.progress.bytes.get() + length);
-                Frame::data(piece)
-            }))
-        })
+        let draining = self.progress.draining.get();
+        let piece = match &mut self.content {
+            Content::Source(source) if source.left() == 0 => return Poll::Ready(None),
+            // An error ends the connection before the promised length: the client sees it is cut.
+            Content::Source(source) => ready!(source.poll_take(cx, PIECE_LENGTH))?,
+            Content::Feed(feed) => {
+                if draining {
+                    feed.close();
+                }
+                match ready!(feed.poll_next(cx)) {
+                    Some(piece) => piece,
+                    None => return Poll::Ready(None),
+                }
+            }
+        };
+        let length = piece.len() as u64;
+        self.sent += length;
+        self.progress.bytes.set(self.progress.bytes.get() + length);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.source.left() == 0
+        matches!(&self.content, Content::Source(source) if source.left() == 0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.source.left())
+        match &self.content {
+            Content::Source(source) => SizeHint::with_exact(source.left()),
+            Content::Feed(_) => SizeHint::default(),
+        }
     }
 }
 

@@ -97,6 +97,7 @@ async fn serve(options: &ServeOptions, started: Instant) -> anyhow::Result<()> {
         site: Arc::new(site),
         tls: Arc::new(tls),
         options: options.answer,
+        live: None,
         log,
         now: SystemTime::now,
     });

@@ -26,14 +26,18 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 
+use super::feeds::Feeds;
 use super::outbox::{Channel, Outbox};
 use super::priority::{self, Priority};
 use super::promises::{Promises, Settled};
+use super::receive::receive;
 use super::schedule::{SCRAP, Schedule};
 use super::stream::{self, Spending};
+use crate::answer::live::Received;
 use crate::answer::{self, Answer, Body, Held, Moment, Peer, Pushes, Rank, preload};
 use crate::door::body::Source;
 use crate::door::{self, Service};
+use crate::hub::sse::Feed;
 use crate::site::Site;
 
 /// Requests that a peer may have open at once.
@@ -48,8 +52,6 @@ pub const IDLE_MAX: Duration = Duration::from_mins(5);
 pub const STALL_MAX: Duration = Duration::from_mins(1);
 /// Bytes of request bodies in flight: nothing here has a use for any.
 const RECEIVE_WINDOW: u32 = 64 * 1024;
-/// How long the end of a request's body is waited for before it is answered all the same.
-const BODY_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes given to h2 between two flushes, after one that had to wait and after many that did not.
 const BATCH_SMALL: usize = 16 * 1024;
@@ -95,6 +97,7 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
         waiting: VecDeque::new(),
         promises: Promises::default(),
         schedule: Schedule::new(),
+        feeds: Feeds::default(),
         batch: BATCH_SMALL,
         draining: false,
         drain: Box::pin(drained(drain)),
@@ -103,6 +106,7 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     };
     poll_fn(|cx| connection.poll(cx)).await;
     connection.schedule.abandon();
+    connection.feeds.abandon();
     connection.write_log();
 }
 
@@ -111,20 +115,6 @@ async fn drained(mut drain: watch::Receiver<bool>) {
     if drain.wait_for(|drain| *drain).await.is_err() {
         std::future::pending::<()>().await;
     }
-}
-
-/// Reads a request's body to its end, or as far as it comes in time, and forgets it. An answer
-/// before that is legal (RFC 9113 section 8.1), but clients trip over it: curl 7.88 reports a
-/// stream error.
-async fn discard(mut body: RecvStream) {
-    let end = async {
-        while let Some(Ok(piece)) = body.data().await {
-            // It can only fail if the stream is gone, and then the next piece says so.
-            let _ = body.flow_control().release_capacity(piece.len());
-        }
-    };
-    // Late or not, the answer is the same.
-    let _ = tokio::time::timeout(BODY_WAIT_MAX, end).await;
 }
 
 type Io<T> = h2::server::Connection<Channel<T>, Bytes>;
@@ -142,6 +132,7 @@ struct Connection<T> {
     waiting: VecDeque<Asked>,
     promises: Promises,
     schedule: Schedule,
+    feeds: Feeds,
     batch: usize,
     draining: bool,
     drain: Pin<Box<dyn Future<Output = ()>>>,
@@ -152,6 +143,7 @@ struct Connection<T> {
 /// A request with a snapshot that is fit to answer it.
 struct Asked {
     request: Parts,
+    received: Received,
     respond: SendResponse<Bytes>,
     site: Arc<Site>,
     /// A 103 has gone out.
@@ -172,6 +164,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             if !self.draining && self.drain.as_mut().poll(cx).is_ready() {
                 self.draining = true;
                 self.h2.graceful_shutdown();
+                self.feeds.close();
             }
             match self.h2.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
@@ -195,6 +188,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 (outbox.held(), outbox.reads())
             };
             let full = held >= self.batch;
+            if !full && self.feeds.poll(cx, self.batch - held) {
+                continue;
+            }
             if !full && self.schedule.pump(cx, self.batch - held, reads) {
                 continue;
             }
@@ -233,7 +229,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     fn write_log(&mut self) {
-        for entry in self.schedule.done() {
+        for entry in self.schedule.done().chain(self.feeds.done()) {
             self.service.log.write(entry);
         }
     }
@@ -243,12 +239,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         while self.timer.as_mut().poll(cx).is_ready() {
             let busy =
                 !(self.schedule.is_empty() && self.preparing.is_empty() && self.waiting.is_empty());
+            // A feed has nothing to say most of the time, but what it has said must get away.
+            let stuck = !self.feeds.is_empty() && self.outbox.borrow().held() > 0;
             let quiet = self.active.elapsed();
-            if quiet >= STALL_MAX && (busy || self.draining) {
+            if quiet >= STALL_MAX && (busy || stuck || self.draining) {
                 tracing::debug!(peer = %self.peer, "the peer takes nothing: connection closed");
                 return Poll::Ready(());
             }
-            if quiet >= IDLE_MAX {
+            if quiet >= IDLE_MAX && self.feeds.is_empty() {
                 // One that does not even acknowledge this is not told twice.
                 self.draining = true;
                 self.h2.graceful_shutdown();
@@ -274,13 +272,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             respond.send_reset(h2::Reason::ENHANCE_YOUR_CALM);
             return;
         }
+        let wanted_bytes_max = self.service.wanted_bytes_max(&request);
         if body.is_end_stream()
+            && wanted_bytes_max.is_none()
             && let Some(site) = self.service.ready(&request)
         {
             return self.answer(
                 cx,
                 Asked {
                     request,
+                    received: Received::Nothing,
                     respond,
                     site,
                     informed: false,
@@ -295,10 +296,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
         let service = Arc::clone(&self.service);
         self.preparing.push(Box::pin(async move {
-            discard(body).await;
+            let received = receive(body, wanted_bytes_max).await;
             let site = service.prepare(&request.uri).await;
             Prepared::Site(Asked {
                 request,
+                received,
                 respond,
                 site,
                 informed,
@@ -361,14 +363,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             held: &self.held,
             informed: asked.informed,
         };
-        let options = self.service.options;
-        let answer = answer::answer(&asked.request, &peer, &asked.site, options, &self.moment);
+        let mut answer = self.service.answer(
+            &asked.request,
+            &asked.received,
+            &peer,
+            &asked.site,
+            &self.moment,
+        );
         if !answer.promises.is_empty() && !self.promises.is_free() {
             // It is answered anew when its turn comes: the diary will know more then.
             self.waiting.push_back(asked);
             return;
         }
+        if let Some(action) = answer.action.take() {
+            self.service.act(action);
+        }
         match &answer.body {
+            Body::Feed { hub, after } => {
+                let feed = Feed::new(Arc::clone(hub), *after);
+                self.tell(asked, answer, feed);
+            }
             Body::Empty => self.spend(cx, asked, answer, None),
             Body::Memory(bytes) => {
                 let source = Source::Memory(bytes.clone());
@@ -397,6 +411,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let made = stream::write(cx, asked.respond, answer, body, spending);
         for key in made.iter().map(|made| made.key).chain(holds) {
             self.held.add(key);
+        }
+    }
+
+    fn tell(&mut self, mut asked: Asked, answer: Answer, feed: Feed) {
+        let (request, moment) = (&asked.request, &self.moment);
+        let entry = door::entry(&self.service, self.peer, request, &answer, moment);
+        match asked.respond.send_response(answer.head, false) {
+            Ok(stream) => self.feeds.add(stream, feed, entry),
+            Err(error) => tracing::debug!(%error, "the peer takes no answer"),
         }
     }
 

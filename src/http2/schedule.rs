@@ -26,7 +26,7 @@ use crate::access_log::Entry;
 use crate::door::body::Source;
 
 /// Payload of a frame: the least that every peer takes (RFC 9113 section 4.2).
-const FRAME_LENGTH: usize = 16 * 1024;
+pub(super) const FRAME_LENGTH: usize = 16 * 1024;
 /// Room that is not worth a frame.
 pub(super) const SCRAP: usize = 1024;
 /// Bytes that may bypass the queue between two drains.
@@ -390,7 +390,8 @@ fn give_up(stream: &mut SendStream<Bytes>, error: &io::Error) {
     stream.send_reset(Reason::INTERNAL_ERROR);
 }
 
-fn is_alive(stream: &mut SendStream<Bytes>) -> bool {
+/// Returns whether the peer still wants a stream.
+pub(super) fn is_alive(stream: &mut SendStream<Bytes>) -> bool {
     let mut cx = Context::from_waker(std::task::Waker::noop());
     stream.poll_reset(&mut cx).is_pending()
 }

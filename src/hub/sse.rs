@@ -58,7 +58,8 @@ impl Feed {
         }
     }
 
-    /// Ends it: the next piece says when to come again, and is the last.
+    /// Ends it without waiting: after what has happened so far, a last piece says when to come
+    /// again.
     pub fn close(&mut self) {
         if self.state != State::Gone {
             self.state = State::Leaving;
@@ -73,11 +74,7 @@ impl Feed {
                 // With its id a reader that is cut before the first event loses nothing.
                 format!("retry: {}\nid: {}\n\n", RETRY.as_millis(), self.at)
             }
-            State::Telling => ready!(self.poll_tell(cx)),
-            State::Leaving => {
-                self.state = State::Gone;
-                format!("retry: {}\n\n", self.return_ms())
-            }
+            State::Telling | State::Leaving => ready!(self.poll_tell(cx)),
             State::Gone => return Poll::Ready(None),
         };
         // The next heartbeat counts from here.
@@ -91,10 +88,8 @@ impl Feed {
 
     fn poll_tell(&mut self, cx: &mut Context<'_>) -> Poll<String> {
         match self.reader.poll_read(cx, self.at, 1) {
-            Poll::Ready(None) => {
-                self.state = State::Gone;
-                Poll::Ready(format!("retry: {}\n\n", self.return_ms()))
-            }
+            Poll::Ready(None) => Poll::Ready(self.leave()),
+            Poll::Pending if self.state == State::Leaving => Poll::Ready(self.leave()),
             Poll::Ready(Some(Read::Gap { oldest })) => {
                 let block = gap(self.at, oldest);
                 self.at = oldest;
@@ -117,6 +112,11 @@ impl Feed {
                 Poll::Ready(format!("id: {}\n\n", self.at))
             }
         }
+    }
+
+    fn leave(&mut self) -> String {
+        self.state = State::Gone;
+        format!("retry: {}\n\n", self.return_ms())
     }
 
     /// When this reader comes again: all of them together come evenly spread, as multiples of the

@@ -24,6 +24,7 @@ mod h2_rules;
 mod hints;
 mod hostile;
 mod http1;
+mod live;
 mod log;
 mod push;
 mod records;

@@ -13,10 +13,10 @@ const FLOORS: &str = "
     serve        -> http1 http2 door access_log answer site tls terminal
     plan         -> answer site terminal
     certificate  -> tls terminal
-    http2        -> door access_log answer site
-    http1        -> door access_log answer site
+    http2        -> door access_log answer hub site
+    http1        -> door access_log answer hub site
     door         -> access_log answer site tls
-    answer       -> site
+    answer       -> hub site
     access_log   ->
     hub          ->
     site         ->

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use forerun::access_log::{AccessLog, Entry, LINES_WAITING_MAX};
 use forerun::answer::Options;
 use forerun::door::Service;
+use forerun::door::live::Live;
 use forerun::site::{SiteOptions, SiteRoot};
 use forerun::tls::{Source, Tls};
 use forerun::{http1, http2};
@@ -73,6 +74,7 @@ pub(crate) struct World {
     client: ClientOptions,
     site: SiteOptions,
     options: Options,
+    live: Option<Live>,
     service: Option<Arc<Service>>,
     draining: watch::Sender<bool>,
     lines: SyncSender<Option<Entry>>,
@@ -119,6 +121,7 @@ impl World {
             client: ClientOptions::default(),
             site: SiteOptions::new(root),
             options: Options::default(),
+            live: None,
             service: None,
             draining: watch::Sender::new(false),
             lines,
@@ -148,6 +151,12 @@ impl World {
     /// Says how the server answers.
     pub(crate) fn server(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.options);
+        self
+    }
+
+    /// Turns live reload on.
+    pub(crate) fn live(mut self, live: Live) -> Self {
+        self.live = Some(live);
         self
     }
 
@@ -313,6 +322,11 @@ impl World {
         self.connections.last().expect("something was asked for")
     }
 
+    /// Returns all connections, in the order in which they were opened.
+    pub(crate) fn connections(&self) -> &[Connection] {
+        &self.connections
+    }
+
     /// Returns the frames of the newest connection so far.
     pub(crate) fn frames(&self) -> Vec<Frame> {
         self.newest().frames.all()
@@ -325,6 +339,7 @@ impl World {
                 site: Arc::new(SiteRoot::open(self.site.clone()).unwrap()),
                 tls: TLS.0.clone(),
                 options: self.options,
+                live: self.live.take(),
                 log: AccessLog::On(self.lines.clone()),
                 now: || SystemTime::UNIX_EPOCH + NOW,
             })

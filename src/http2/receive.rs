@@ -1,0 +1,57 @@
+//! What comes with a request: read to its end where it is wanted, and forgotten where it is not.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use h2::RecvStream;
+
+use crate::answer::live::Received;
+
+/// How long the end of a body that nobody wants is waited for before it is answered all the same.
+const UNWANTED_WAIT_MAX: Duration = Duration::from_secs(1);
+/// How long the end of a wanted body is waited for.
+const WANTED_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Reads a request's body to its end, or as far as it comes in time, and returns it if it is wanted
+/// and not longer than that.
+pub(super) async fn receive(mut body: RecvStream, wanted_bytes_max: Option<usize>) -> Received {
+    let Some(most) = wanted_bytes_max else {
+        discard(body).await;
+        return Received::Nothing;
+    };
+    let mut whole = BytesMut::new();
+    let reading = async {
+        while let Some(piece) = body.data().await {
+            let Ok(piece) = piece else {
+                return Received::Cut;
+            };
+            if whole.len() + piece.len() > most {
+                return Received::TooLong;
+            }
+            whole.extend_from_slice(&piece);
+            // It can only fail if the stream is gone, and then the next piece says so.
+            let _ = body.flow_control().release_capacity(piece.len());
+        }
+        Received::Whole(whole.split().freeze())
+    };
+    let received = tokio::time::timeout(WANTED_WAIT_MAX, reading).await;
+    let received = received.unwrap_or(Received::Cut);
+    if received == Received::TooLong {
+        discard(body).await;
+    }
+    received
+}
+
+/// Reads a request's body to its end, or as far as it comes in time, and forgets it. An answer
+/// before that is legal (RFC 9113 section 8.1), but clients trip over it: curl 7.88 reports a
+/// stream error.
+async fn discard(mut body: RecvStream) {
+    let end = async {
+        while let Some(Ok(piece)) = body.data().await {
+            // It can only fail if the stream is gone, and then the next piece says so.
+            let _ = body.flow_control().release_capacity(piece.len());
+        }
+    };
+    // Late or not, the answer is the same.
+    let _ = tokio::time::timeout(UNWANTED_WAIT_MAX, end).await;
+}
