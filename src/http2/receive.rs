@@ -25,12 +25,12 @@ pub(super) async fn receive(mut body: RecvStream, wanted_bytes_max: Option<usize
             let Ok(piece) = piece else {
                 return Received::Cut;
             };
+            // It can only fail if the stream is gone, and then the next piece says so.
+            let _ = body.flow_control().release_capacity(piece.len());
             if whole.len() + piece.len() > most {
                 return Received::TooLong;
             }
             whole.extend_from_slice(&piece);
-            // It can only fail if the stream is gone, and then the next piece says so.
-            let _ = body.flow_control().release_capacity(piece.len());
         }
         Received::Whole(whole.split().freeze())
     };

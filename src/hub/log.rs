@@ -382,7 +382,7 @@ mod tests {
             events_max in 0..12_usize,
             bytes_max in 0..4000_usize,
         ) {
-            let age_max = Duration::from_secs(60);
+            let age_max = Duration::from_mins(1);
             let limits = Limits { events_max, bytes_max, age_max };
             let mut log = Log::new(EPOCH, limits);
             let mut now = Instant::now();

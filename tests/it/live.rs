@@ -276,7 +276,7 @@ async fn what_a_page_tells_is_heard_within_limits() {
     assert_eq!(heard.try_recv(), Ok(expected));
     let long = tell(&"x".repeat(TOLD_BYTES_MAX + 1));
     assert_eq!(world.ask(long).await.status(), 413);
-    let huge = tell(&"x".repeat(60_000));
+    let huge = tell(&"x".repeat(300_000));
     assert_eq!(world.ask(huge).await.status(), 413);
     assert_eq!(world.ask(tell("nonsense")).await.status(), 400);
     // Elsewhere nothing has changed.
@@ -342,6 +342,23 @@ async fn http1_has_streams_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn http1_lets_a_reader_go_that_has_gone() {
+    let (mut world, _hub, _heard) = world();
+    let mut greeted = world.greet("http/1.1").await;
+    let request = format!("GET {EVENTS} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let asked = async {
+        greeted.stream.write_all(request.as_bytes()).await?;
+        greeted.stream.flush().await?;
+        greeted.stream.read_u8().await
+    };
+    world.wait(asked).await;
+    drop(greeted.stream);
+    let gone = Instant::now();
+    world.wait(greeted.server).await;
+    assert!(gone.elapsed() <= 2 * HEARTBEAT);
+}
+
+#[tokio::test(start_paused = true)]
 async fn http1_hears_too() {
     let (mut world, _hub, mut heard) = world();
     let told = r#"{"kind":"blocked","text":"x"}"#;
@@ -362,4 +379,19 @@ async fn http1_hears_too() {
         assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
         assert_eq!(heard.try_recv().is_ok(), status == 204, "{said}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stream_has_said_must_get_away() {
+    let (world, hub, _heard) = world();
+    // 100 bytes a second: what is published takes an hour, the first 16 KB three minutes.
+    let mut world = world.link(LinkOptions {
+        rate: Some(100),
+        ..LinkOptions::slow(1, 25)
+    });
+    drop(world.start(EVENTS).await);
+    world.rest(Duration::from_mins(2)).await;
+    assert!(told(&world).contains("id: 1.0"));
+    hub.publish("change", "x".repeat(360_000));
+    world.closed(Duration::from_mins(3)).await;
 }
