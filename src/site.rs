@@ -3,13 +3,14 @@
 //! A [`Site`] never changes; [`SiteRoot`] derives the next one when the disk differs and swaps it
 //! whole, so that a page, its validator and what is promised with it always match. Nothing here
 //! knows of HTTP versions, peers or sockets. Read on in [`asset`] (one file), [`load`] (disk to
-//! snapshot), [`links`] (bytes to links), [`graph`] (links to everything a page needs) and [`plan`]
-//! (what of that is worth sending ahead).
+//! snapshot), [`links`] (bytes to links), [`graph`] (links to everything a page needs), [`plan`]
+//! (what of that is worth sending ahead) and [`insert`] (a snippet put into a document).
 
 pub mod asset;
 pub mod digest;
 mod freshness;
 pub mod graph;
+pub mod insert;
 pub mod links;
 pub mod load;
 mod media;

@@ -11,6 +11,7 @@ mod tags;
 mod text;
 mod tree;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use lol_html::{HtmlRewriter, MemorySettings, Settings, doc_comments, doc_text, doctype, element};
@@ -182,6 +183,11 @@ pub fn parse(text: &[u8]) -> Document {
         reader.borrow_mut().skip(text.len()..text.len());
     }
     reader.into_inner().finish()
+}
+
+/// Returns the value of an attribute with its character references replaced.
+pub(in crate::site) fn decode_attribute(value: &str) -> Cow<'_, str> {
+    references::decode(value, references::Place::Attribute)
 }
 
 #[cfg(test)]
