@@ -2,10 +2,12 @@
 //!
 //! Everything HTTP means is decided here; the doors (`http2`, `http1`) only do it. Nothing here
 //! knows of streams, sockets or the disk. Read on in [`route`], [`conditional`], [`preload`],
-//! [`held`] and, for what is not of the site, [`live`].
+//! [`held`], `injected` (pages while their site is edited) and, for what is not of the site,
+//! [`live`].
 
 pub mod conditional;
 pub mod held;
+mod injected;
 pub mod live;
 pub mod preload;
 pub mod route;
@@ -19,6 +21,8 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
 pub use held::Held;
+use injected::Injected;
+pub use injected::LivePage;
 use preload::Ahead;
 use route::Route;
 
@@ -50,6 +54,9 @@ pub struct Options {
     pub deliver: Deliver,
     /// Whether responses say in `Server-Timing` what was sent ahead and why the rest was not.
     pub explain: bool,
+    /// The site is being edited: pages hear of changes, and nothing is used without asking. A
+    /// request's own: see [`LivePage::cursor`].
+    pub live: Option<LivePage>,
 }
 
 /// The other side, as far as answers depend on it.
@@ -218,6 +225,25 @@ pub fn answer(
         Authority::Misdirected => return plain(StatusCode::MISDIRECTED_REQUEST, moment),
         Authority::Absent => return plain(StatusCode::BAD_REQUEST, moment),
     }
+    let mut answer = from_site(request, peer, site, options, moment);
+    if options.live.is_some() {
+        let promised = answer.promises.iter_mut().map(|promise| &mut promise.head);
+        for head in promised.chain([&mut answer.head]) {
+            let ask_first = HeaderValue::from_static("no-cache");
+            head.headers_mut().insert(header::CACHE_CONTROL, ask_first);
+        }
+    }
+    answer
+}
+
+/// Answers with what the site has at a target.
+fn from_site(
+    request: &Parts,
+    peer: &Peer<'_>,
+    site: &Site,
+    options: Options,
+    moment: &Moment,
+) -> Answer {
     if request.method == Method::OPTIONS {
         return allow(plain(StatusCode::NO_CONTENT, moment));
     }
@@ -228,7 +254,7 @@ pub fn answer(
         Route::File(asset) => file(request, peer, site, asset, options, moment),
         Route::Redirect(location) => redirect(location, moment),
         Route::Malformed => plain(StatusCode::BAD_REQUEST, moment),
-        Route::NotFound(page) => not_found(page, moment),
+        Route::NotFound(page) => not_found(request, page, options, moment),
     };
     if request.method == Method::HEAD {
         answer.body = Body::Empty;
@@ -250,13 +276,23 @@ fn file(
         Kind::Page => site.page(asset.path.as_str()),
         _ => None,
     };
-    let tag = tag(asset, page);
-    if conditional::is_fresh(&request.headers, &tag, asset.modified) {
+    let injected = options
+        .live
+        .filter(|_| injected::is_shown(&request.headers))
+        .and_then(|live| injected::page(asset, page.map(Arc::as_ref), live));
+    let tag = match &injected {
+        Some(injected) => injected.tag.clone(),
+        None => page_tag(asset, page, options),
+    };
+    // What is injected changes without the file.
+    let modified = injected.is_none().then_some(asset.modified);
+    if conditional::is_fresh(&request.headers, &tag, modified) {
         let mut answer = plain(StatusCode::NOT_MODIFIED, moment);
         let headers = answer.head.headers_mut();
         headers.remove(header::CONTENT_LENGTH);
         headers.insert(header::ETAG, tag);
         headers.insert(header::CACHE_CONTROL, cache_control(asset));
+        vary(headers, asset.kind, options.live);
         answer.holds = holds(request, peer, asset);
         return answer;
     }
@@ -270,6 +306,10 @@ fn file(
         hinted: 0,
         action: None,
     };
+    vary(answer.head.headers_mut(), asset.kind, options.live);
+    if let Some(injected) = injected {
+        inject(injected, &mut answer);
+    }
     if let Some(page) = page.filter(|_| request.method == Method::GET) {
         let ahead = preload::ahead(request, peer, site, page, options);
         spend(ahead, &mut answer, site, options, moment);
@@ -290,7 +330,27 @@ fn holds(request: &Parts, peer: &Peer<'_>, asset: &Asset) -> Option<u64> {
 
 /// Returns whether a request for a file is answered 304.
 fn is_fresh(request: &Parts, asset: &Asset, page: Option<&Arc<Page>>) -> bool {
-    conditional::is_fresh(&request.headers, &tag(asset, page), asset.modified)
+    conditional::is_fresh(&request.headers, &tag(asset, page), Some(asset.modified))
+}
+
+/// Puts an injected document in the place of the one it was made from.
+fn inject(injected: Injected, answer: &mut Answer) {
+    let headers = answer.head.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, injected.document.len().into());
+    headers.insert(header::ETAG, injected.tag);
+    headers.remove(header::LAST_MODIFIED);
+    answer.body = Body::Memory(injected.document);
+    if let Rank::Document { head_length } = &mut answer.rank {
+        *head_length += injected.added;
+    }
+}
+
+/// Whether a page is injected depends on what the request is for.
+fn vary(headers: &mut HeaderMap, kind: Kind, live: Option<LivePage>) {
+    if live.is_some() && kind == Kind::Page {
+        let fields = HeaderValue::from_static("Sec-Fetch-Dest, Accept");
+        headers.insert(header::VARY, fields);
+    }
 }
 
 /// Puts what is sent ahead into an answer.
@@ -307,6 +367,10 @@ fn spend(ahead: Ahead, answer: &mut Answer, site: &Site, options: Options, momen
         let Some(asset) = route::asset(site, &planned.url) else {
             continue;
         };
+        // Whether a page is injected is known only when it is asked for.
+        if options.live.is_some() && asset.kind == Kind::Page {
+            continue;
+        }
         answer.promises.push(Promise {
             head: head(asset, asset.tag.clone(), moment),
             body: Body::of(asset),
@@ -366,9 +430,24 @@ fn head(asset: &Asset, tag: HeaderValue, moment: &Moment) -> Response<()> {
     head
 }
 
+/// Returns the entity tag of a file that is sent as it is. While the site is edited, that of a page
+/// names what it needs as well.
+fn page_tag(asset: &Asset, page: Option<&Arc<Page>>, options: Options) -> HeaderValue {
+    if options.live.is_none() || asset.kind != Kind::Page {
+        return tag(asset, page);
+    }
+    let version = injected::version(asset, page.map(Arc::as_ref));
+    let weak = if asset.weak { "W/" } else { "" };
+    entity_tag(&format!("{weak}\"{version}\""))
+}
+
 /// Returns the entity tag of a file.
 fn tag(asset: &Asset, page: Option<&Arc<Page>>) -> HeaderValue {
     page.map_or_else(|| asset.tag.clone(), |page| page.tag(asset))
+}
+
+fn entity_tag(tag: &str) -> HeaderValue {
+    HeaderValue::from_str(tag).expect("base64, a dot and quotes are visible ASCII")
 }
 
 /// Pages are checked at every visit, so that what they name is always theirs; a name with a hash in
@@ -438,7 +517,12 @@ fn redirect(location: HeaderValue, moment: &Moment) -> Answer {
 }
 
 /// Answers 404 with the site's own page, or with a line of text.
-fn not_found(page: Option<&Arc<Asset>>, moment: &Moment) -> Answer {
+fn not_found(
+    request: &Parts,
+    page: Option<&Arc<Asset>>,
+    options: Options,
+    moment: &Moment,
+) -> Answer {
     const TEXT: &str = "404: this site has no such file\n";
     let mut answer = plain(StatusCode::NOT_FOUND, moment);
     answer.body = page.map_or(Body::Memory(Bytes::from_static(TEXT.as_bytes())), Body::of);
@@ -453,7 +537,27 @@ fn not_found(page: Option<&Arc<Asset>>, moment: &Moment) -> Answer {
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    if let Some(live) = options.live {
+        await_file(request, page.map(Arc::as_ref), live, &mut answer);
+    }
     answer
+}
+
+/// Makes a 404 one that is told when the file comes: it has a version to compare, and it is a page
+/// wherever one is shown.
+fn await_file(request: &Parts, page: Option<&Asset>, live: LivePage, answer: &mut Answer) {
+    let headers = answer.head.headers_mut();
+    vary(headers, Kind::Page, Some(live));
+    let version = injected::missing_version(page);
+    headers.insert(header::ETAG, entity_tag(&format!("\"{version}\"")));
+    let injected = injected::not_found(page, live).filter(|_| injected::is_shown(&request.headers));
+    if let Some(injected) = injected {
+        if page.is_none() {
+            let html = HeaderValue::from_static("text/html; charset=utf-8");
+            headers.insert(header::CONTENT_TYPE, html);
+        }
+        inject(injected, answer);
+    }
 }
 
 fn http_date(time: SystemTime) -> HeaderValue {

@@ -312,6 +312,7 @@ fn serve(arguments: ServeArguments) -> anyhow::Result<ServeOptions> {
                 DeliverArgument::None => Deliver::None,
             },
             explain: arguments.explain,
+            live: None,
         },
         log: arguments.log,
     })

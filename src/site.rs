@@ -61,6 +61,8 @@ pub struct Page {
     /// What is sent ahead with it, and why the rest is not.
     pub plan: Plan,
     dependencies: Vec<Dependency>,
+    /// Names what all of them were.
+    needs: ContentHash,
     overrides: Arc<Overrides>,
     /// The tag, and the content that it was written for.
     tag: OnceLock<(ContentHash, HeaderValue)>,
@@ -239,6 +241,7 @@ impl Page {
     fn new(plan: Plan, dependencies: Vec<Dependency>, overrides: &Arc<Overrides>) -> Self {
         Self {
             plan,
+            needs: Dependency::hash(&dependencies),
             dependencies,
             overrides: Arc::clone(overrides),
             tag: OnceLock::new(),
@@ -264,6 +267,12 @@ impl Page {
         }
     }
 
+    /// Names a document's bytes and those of everything that the page was found to need, sent ahead
+    /// or not: equal only if all of them are.
+    pub fn version(&self, document: ContentHash) -> ContentHash {
+        ContentHash::of(&[self.needs.0, document.0].concat())
+    }
+
     /// Returns whether everything the plan was made from is in the snapshot as it was then.
     fn agrees_with(&self, site: &Site) -> bool {
         if self.agreed.load(Ordering::Relaxed) == site.changes {
@@ -282,6 +291,18 @@ impl Page {
 }
 
 impl Dependency {
+    fn hash(all: &[Self]) -> ContentHash {
+        let mut bytes = Vec::new();
+        for Self { path, content_hash } in all {
+            bytes.extend_from_slice(path.as_str().as_bytes());
+            // No path has a NUL.
+            bytes.push(0);
+            bytes.push(content_hash.is_some().into());
+            bytes.extend_from_slice(&content_hash.map_or([0; 16], |hash| hash.0));
+        }
+        ContentHash::of(&bytes)
+    }
+
     fn agrees_with(&self, site: &Site) -> bool {
         let slot = site.slot(self.path.as_str());
         slot.is_some_and(|slot| slot.content_hash() == self.content_hash)

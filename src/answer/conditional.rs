@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use http::header::{self, HeaderMap, HeaderValue};
 
 /// Returns whether a GET or HEAD is answered 304: its copy is the current one (RFC 9110 section
-/// 13.2.2, steps 3 and 4).
-pub fn is_fresh(headers: &HeaderMap, tag: &HeaderValue, modified: SystemTime) -> bool {
+/// 13.2.2, steps 3 and 4). Without a date of its own, only its tag says so.
+pub fn is_fresh(headers: &HeaderMap, tag: &HeaderValue, modified: Option<SystemTime>) -> bool {
     let mut tags = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
     if tags.peek().is_some() {
         return tags.any(|field| matches(field, tag));
@@ -15,7 +15,8 @@ pub fn is_fresh(headers: &HeaderMap, tag: &HeaderValue, modified: SystemTime) ->
         .get(header::IF_MODIFIED_SINCE)
         .and_then(|field| field.to_str().ok())
         .and_then(|text| httpdate::parse_http_date(text).ok())
-        .is_some_and(|since| modified < since + Duration::from_secs(1))
+        .zip(modified)
+        .is_some_and(|(since, modified)| modified < since + Duration::from_secs(1))
 }
 
 /// Compares weakly, as `If-None-Match` does (RFC 9110 section 13.1.2).
@@ -51,7 +52,7 @@ mod tests {
         headers.insert(header::IF_NONE_MATCH, field.parse().unwrap());
         let tag = HeaderValue::from_static("\"a.b\"");
         assert_eq!(
-            is_fresh(&headers, &tag, SystemTime::UNIX_EPOCH),
+            is_fresh(&headers, &tag, Some(SystemTime::UNIX_EPOCH)),
             fresh,
             "{field}"
         );
@@ -78,9 +79,18 @@ mod tests {
         headers.insert(header::IF_MODIFIED_SINCE, date.parse().unwrap());
         let tag = HeaderValue::from_static("\"a\"");
         // A file system counts finer than a date does.
-        assert!(is_fresh(&headers, &tag, now + Duration::from_millis(900)));
-        assert!(!is_fresh(&headers, &tag, now + Duration::from_secs(1)));
+        assert!(is_fresh(
+            &headers,
+            &tag,
+            Some(now + Duration::from_millis(900))
+        ));
+        assert!(!is_fresh(
+            &headers,
+            &tag,
+            Some(now + Duration::from_secs(1))
+        ));
+        assert!(!is_fresh(&headers, &tag, None));
         headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"b\""));
-        assert!(!is_fresh(&headers, &tag, now));
+        assert!(!is_fresh(&headers, &tag, Some(now)));
     }
 }

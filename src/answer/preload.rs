@@ -155,7 +155,10 @@ pub fn ahead(
 /// Returns the header of a 103 for a navigation whose 200 is not ready, from what the last snapshot
 /// knew of the page; `None` if there is nothing to hint.
 pub fn early(request: &Parts, peer: &Peer<'_>, site: &Site, options: Options) -> Option<HeaderMap> {
-    let wanted = matches!(options.deliver, Deliver::Auto | Deliver::Hints);
+    // While the site is edited nothing is fresh, and what is hinted early must be: else Chromium
+    // fetches it twice, or uses an old one.
+    let wanted =
+        options.live.is_none() && matches!(options.deliver, Deliver::Auto | Deliver::Hints);
     if !wanted || peer.pushes != Pushes::Refused || !is_navigation(request) {
         return None;
     }
@@ -223,7 +226,7 @@ fn delivery(request: &Parts, peer: &Peer<'_>, options: Options) -> Delivery {
             bytes_max,
         },
         (Deliver::Hints, _) => Delivery::Hints {
-            early: http2 && is_navigation(request),
+            early: http2 && is_navigation(request) && options.live.is_none(),
         },
         (Deliver::Auto, Pushes::Refused) if http2 && !is_navigation(request) => {
             Delivery::Nothing(Skip::PeerRefused)

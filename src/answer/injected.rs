@@ -1,0 +1,166 @@
+//! Pages while their site is being edited: each carries a script that hears of changes.
+//!
+//! # Why no edit is lost, and none is answered twice
+//!
+//! An injected page says which event it was served after: its cursor. The cursor is read before the
+//! snapshot is, and a change is swapped in before it is published, so the page is at least as new
+//! as its cursor: whatever it lacks is told after that.
+//!
+//! The cursor is part of the page's bytes, so it is part of its entity tag. Tags are equal only if
+//! nothing was published in between: then, and only then, there is a 304, and the copy that it
+//! keeps has the cursor that a new one would have. A 304 for an older cursor would lose nothing
+//! either, but it would tell the page of changes that it knows; one that reloads for them would get
+//! the same 304 again, without end.
+//!
+//! A client that comes back after the log has forgotten its cursor, or to another run of the
+//! program, compares versions instead. The version names the page's bytes and those of everything
+//! that it was found to need, whether sent ahead or not. It is the tag of the page as a script
+//! fetches it, which is not injected:
+//!
+//! ```text
+//! fetched       "<version>.<digest>"
+//! injected      "live-<version>.<digest>~<cursor>~<script>"    data-page="<version>.<digest>"
+//! not there     "missing-<version>", injected as above
+//! ```
+//!
+//! No tag of a page that is served without this looks like an injected one, so none is kept when
+//! the editing is over. The digest stands where [`Digest::read`](crate::site::digest::Digest::read)
+//! finds it in all of them.
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{self, HeaderMap};
+
+use crate::hub::EventId;
+use crate::site::{Asset, ContentHash, Kind, Page, insert};
+
+/// What a page that is served while its site is edited is told.
+#[derive(Debug, Clone, Copy)]
+pub struct LivePage {
+    /// Everything up to this event is in the page: it was read before the snapshot was.
+    pub cursor: EventId,
+    /// Names the bytes of the script.
+    pub script: ContentHash,
+}
+
+/// A document with the script in it.
+#[derive(Debug)]
+pub(super) struct Injected {
+    pub(super) document: Bytes,
+    pub(super) tag: HeaderValue,
+    /// By how many bytes everything after the prefix has moved.
+    pub(super) added: usize,
+}
+
+/// Shown where a site has no page of its own for what is not there. It is HTML so that it can tell
+/// when the file has come.
+const NOT_FOUND: &[u8] = b"<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n\
+    <meta name=viewport content=\"width=device-width\">\n\
+    <meta name=color-scheme content=\"light dark\">\n\
+    <title>404: no such file</title>\n\
+    <style>body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 20vh auto; \
+    padding: 0 1.5rem }</style>\n\
+    <h1>404</h1>\n\
+    <p>This site has no such file. This page becomes it as soon as it is there.\n";
+
+/// Returns whether the answer will be shown as a document: by what the client says that it is for,
+/// or, where it does not, by what it takes.
+pub(super) fn is_shown(headers: &HeaderMap) -> bool {
+    let field = |name| headers.get(name).map(HeaderValue::as_bytes);
+    match field("sec-fetch-dest") {
+        Some(destination) => matches!(destination, b"document" | b"iframe" | b"frame"),
+        None => headers.get_all(header::ACCEPT).iter().any(|accept| {
+            let ranges = accept.as_bytes().split(|&byte| byte == b',');
+            ranges
+                .filter_map(|range| range.split(|&byte| byte == b';').next())
+                .any(|range| range.trim_ascii().eq_ignore_ascii_case(b"text/html"))
+        }),
+    }
+}
+
+/// Returns a page of the site with the script in it; `None` if it is no page, is streamed, or has
+/// no place for a script.
+pub(super) fn page(asset: &Asset, page: Option<&Page>, live: LivePage) -> Option<Injected> {
+    let content = asset
+        .content
+        .as_ref()
+        .filter(|_| asset.kind == Kind::Page)?;
+    inject(content, &version(asset, page), live)
+}
+
+/// Returns the page for what is not there, with the script in it: the site's own, or ours.
+pub(super) fn not_found(asset: Option<&Asset>, live: LivePage) -> Option<Injected> {
+    let Some(asset) = asset else {
+        return inject(NOT_FOUND, &missing_version(None), live);
+    };
+    let content = asset
+        .content
+        .as_ref()
+        .filter(|_| asset.kind == Kind::Page)?;
+    inject(content, &missing_version(Some(asset)), live)
+}
+
+/// Returns what names a page and everything that it needs: an entity tag without its quotes.
+pub(super) fn version(asset: &Asset, page: Option<&Page>) -> String {
+    let tag = match page {
+        Some(page) => page.plan.digest.tag(page.version(asset.content_hash)),
+        // Its graph takes long: until it is known, only its own bytes count.
+        None => return asset.content_hash.to_string(),
+    };
+    tag.trim_matches('"').to_owned()
+}
+
+/// Returns what names the page for what is not there. It differs from that of the same page asked
+/// for by its name, so that a page that comes back is a change.
+pub(super) fn missing_version(asset: Option<&Asset>) -> String {
+    let content = asset.map_or_else(|| ContentHash::of(NOT_FOUND), |asset| asset.content_hash);
+    format!("missing-{content}")
+}
+
+fn inject(document: &[u8], version: &str, live: LivePage) -> Option<Injected> {
+    let LivePage { cursor, script } = live;
+    // Nothing in it needs to be escaped: hashes are base64, a cursor is numbers.
+    let snippet = format!(
+        "<script src=\"/.forerun/live.js?v={script}\" data-cursor=\"{cursor}\" \
+         data-page=\"{version}\"></script>"
+    );
+    let tag = format!("\"live-{version}~{cursor}~{script}\"");
+    Some(Injected {
+        document: insert::insert(document, snippet.as_bytes())?,
+        tag: HeaderValue::try_from(tag).ok()?,
+        added: snippet.len(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(fields: &[(&'static str, &str)], shown: bool) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        assert_eq!(is_shown(&headers), shown, "{fields:?}");
+    }
+
+    #[test]
+    fn what_is_shown_is_told_from_what_is_fetched() {
+        let html = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8";
+        for destination in ["document", "iframe", "frame"] {
+            check(&[("sec-fetch-dest", destination)], true);
+        }
+        for destination in ["empty", "script", "image", "embed", "object", ""] {
+            check(&[("sec-fetch-dest", destination), ("accept", html)], false);
+        }
+        check(&[("accept", html)], true);
+        check(
+            &[("accept", "image/png"), ("accept", " TEXT/HTML ;q=1")],
+            true,
+        );
+        check(&[("accept", "*/*")], false);
+        check(&[("accept", "text/htmlx, text/*")], false);
+        check(&[], false);
+    }
+}
