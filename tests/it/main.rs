@@ -20,6 +20,7 @@ mod world;
 
 mod downloads;
 mod drain;
+mod editing;
 mod h2_rules;
 mod hints;
 mod hostile;
