@@ -15,8 +15,11 @@ const PARSER_BYTES_MAX: usize = 1024 * 1024;
 /// Hosts that the site may be served on; which one it is, a document cannot know.
 const OWN_HOSTS: &[&str] = &["localhost", "127.0.0.1", "[::1]"];
 
-/// Returns why a script of the same origin is not put into the document, or could not do its work
+/// Returns why a script of the same origin is not put into the document, or could not go on working
 /// there, in words that follow the document's name; `None` if nothing is in its way.
+///
+/// A policy in a `meta` tag comes into force where it stands, after the script: it never keeps that
+/// from running, whatever its `script-src`, but it does keep it from opening connections later.
 pub fn obstacle(document: &[u8]) -> Option<&'static str> {
     if is_utf16(document) {
         return Some("is in UTF-16: save it as UTF-8");
@@ -24,15 +27,12 @@ pub fn obstacle(document: &[u8]) -> Option<&'static str> {
     if !is_text(document) {
         return Some("is not text");
     }
-    policies(document).iter().find_map(|policy| {
-        if !allows(policy, &["script-src-elem", "script-src", "default-src"]) {
-            Some("forbids scripts of its own site in a meta tag: add 'self' to its script-src")
-        } else if !allows(policy, &["connect-src", "default-src"]) {
-            Some("forbids connections to its own site in a meta tag: add 'self' to its connect-src")
-        } else {
-            None
-        }
-    })
+    let forbids = policies(document)
+        .iter()
+        .any(|policy| !allows_connections(policy));
+    forbids.then_some(
+        "forbids connections to its own site in a meta tag: add connect-src 'self' to the policy",
+    )
 }
 
 /// Returns the policies of a document: `<meta http-equiv=content-security-policy>` counts in the
@@ -89,37 +89,26 @@ fn policy(meta: &Tag<'_, '_>) -> Vec<String> {
     policies.map(str::to_owned).collect()
 }
 
-/// Returns whether the first of some directives that a policy has allows URLs of the same origin
-/// (Content Security Policy Level 3, sections 6.7.2 and 6.8.3).
-fn allows(policy: &str, directives: &[&str]) -> bool {
-    let find = |wanted: &&str| {
-        let mut all = policy.split(';').map(str::split_ascii_whitespace);
-        all.find_map(|mut words| {
+/// Returns whether a policy allows connections to the same origin (Content Security Policy Level 3,
+/// sections 6.1.2 and 6.7.2).
+fn allows_connections(policy: &str) -> bool {
+    let find = |wanted: &str| {
+        let mut directives = policy.split(';').map(str::split_ascii_whitespace);
+        directives.find_map(|mut words| {
             let name = words.next()?;
             name.eq_ignore_ascii_case(wanted).then_some(words)
         })
     };
-    let Some(mut sources) = directives.iter().find_map(find) else {
-        return true;
-    };
-    // Hosts count for nothing beside this one, and the snippet has neither nonce nor hash.
-    let is_script = directives.iter().any(|name| name.starts_with("script"));
-    if is_script
-        && sources
-            .clone()
-            .any(|source| source.eq_ignore_ascii_case("'strict-dynamic'"))
-    {
-        return false;
-    }
-    sources.any(may_name_own_origin)
+    let sources = find("connect-src").or_else(|| find("default-src"));
+    sources.is_none_or(|mut sources| sources.any(may_name_own_origin))
 }
 
 fn may_name_own_origin(source: &str) -> bool {
     let source = source.to_ascii_lowercase();
-    let host = source
-        .split_once("://")
-        .map_or(source.as_str(), |(_, host)| host);
-    matches!(source.as_str(), "'self'" | "*" | "https:" | "http:")
-        || host.starts_with('*')
-        || OWN_HOSTS.iter().any(|own| host.starts_with(own))
+    let host = source.split_once("://").map_or(&*source, |(_, host)| host);
+    let is_own = |own: &&str| {
+        let rest = host.strip_prefix(own);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    };
+    matches!(&*source, "'self'" | "*" | "https:") || OWN_HOSTS.iter().any(is_own)
 }

@@ -252,43 +252,38 @@ fn check_obstacle(document: &str, expected: Option<&str>) {
 
 #[test]
 fn a_policy_in_the_head_may_be_in_the_way() {
-    let scripts = Some("forbids scripts");
-    let connections = Some("forbids connections");
     let policy = |content: &str| {
         format!(
             "<!doctype html><title>x</title><meta http-equiv=Content-Security-Policy content=\"{content}\">"
         )
     };
+    let forbids = Some("forbids connections");
     for (content, expected) in [
         ("", None),
         ("img-src 'none'", None),
+        ("script-src 'none'", None),
         ("default-src 'self'", None),
         ("default-src https:", None),
         ("default-src &#39;self&#39;", None),
-        (
-            "default-src 'none'; script-src 'self'; connect-src 'self'",
-            None,
-        ),
-        ("DEFAULT-SRC 'NONE'; SCRIPT-SRC 'SELF'; Connect-Src *", None),
-        (
-            "script-src https://localhost:*; connect-src https://localhost:8443",
-            None,
-        ),
-        ("default-src 'none'", scripts),
-        ("default-src", scripts),
-        ("script-src https://cdn.example", scripts),
-        ("script-src 'self' 'nonce-a' 'strict-dynamic'", scripts),
-        ("script-src 'self'; script-src-elem 'nonce-a'", scripts),
-        ("img-src *, script-src 'none'", scripts),
-        ("default-src 'none'; script-src 'self'", connections),
-        ("connect-src https://api.example", connections),
+        ("default-src 'none'; connect-src 'self'", None),
+        ("DEFAULT-SRC 'NONE'; Connect-Src *", None),
+        ("connect-src https://localhost:8443", None),
+        ("connect-src *.example 'SELF'", None),
+        ("default-src 'none'", forbids),
+        ("default-src", forbids),
+        ("default-src 'none'; script-src 'self'", forbids),
+        ("connect-src https://api.example", forbids),
+        ("connect-src https://localhost.example", forbids),
+        ("connect-src *.example", forbids),
+        ("connect-src 'none'; connect-src 'self'", forbids),
+        ("img-src *, connect-src 'none'", forbids),
     ] {
         check_obstacle(&policy(content), expected);
     }
-    check_obstacle("<meta name=x content=\"script-src 'none'\">", None);
-    let stray = policy("script-src 'none'");
+    check_obstacle("<meta name=x content=\"connect-src 'none'\">", None);
+    let stray = policy("connect-src 'none'");
     check_obstacle(&format!("<template>{stray}</template>"), None);
-    check_obstacle(&format!("<template></template>{stray}"), scripts);
+    check_obstacle(&format!("<template></template>{stray}"), forbids);
     check_obstacle(&format!("<p>{stray}"), None);
     check_obstacle(&format!("<!-- {stray} -->"), None);
 }
