@@ -168,17 +168,15 @@ fn comment_bytes(text: &[u8]) -> Option<usize> {
 /// Where in a tag a tokenizer is (HTML, sections 13.2.5.32 to 13.2.5.40).
 ///
 /// ```text
-///              +------- blank, / <---------------------+
-///              v                                       |
-/// Between --other--> Name --blank--> AfterName --------+--other--> Name
-///              |       |                 |
-///              |       = <---------------+
-///              |       v
-///              |   BeforeValue --quote--> Quoted --quote--> Between
-///              |       |
-///              |     other--> Bare --blank--> Between
-///              +-- > anywhere but in Quoted: the end
+/// Between      blank, /: Between      other: Name
+/// Name         blank: AfterName       /: Between     =: BeforeValue   other: Name
+/// AfterName    blank: AfterName       /: Between     =: BeforeValue   other: Name
+/// BeforeValue  blank: BeforeValue     quote: Quoted                   other: Bare
+/// Quoted       the same quote: Between                                other: Quoted
+/// Bare         blank: Between                                         other: Bare
 /// ```
+///
+/// Everywhere but in `Quoted` a `>` ends the tag.
 enum Within {
     Between,
     Name,
@@ -196,14 +194,13 @@ fn named_tag(text: &[u8]) -> Option<(&[u8], usize)> {
     let mut within = Within::Between;
     for (at, &byte) in text.iter().enumerate().skip(name_length) {
         within = match (within, byte) {
-            (Within::Quoted(quote), _) if byte == quote => Within::Between,
-            (Within::Quoted(quote), _) => Within::Quoted(quote),
+            (Within::Quoted(quote), _) if byte != quote => Within::Quoted(quote),
+            (Within::Quoted(_), _) => Within::Between,
             (_, b'>') => return Some((&text[..name_length], at + 1)),
-            (Within::Bare, _) if is_blank(byte) => Within::Between,
-            (Within::Bare, _) => Within::Bare,
-            (Within::BeforeValue, b'"' | b'\'') => Within::Quoted(byte),
             (Within::BeforeValue, _) if is_blank(byte) => Within::BeforeValue,
-            (Within::BeforeValue, _) => Within::Bare,
+            (Within::BeforeValue, b'"' | b'\'') => Within::Quoted(byte),
+            (Within::Bare, _) if is_blank(byte) => Within::Between,
+            (Within::BeforeValue | Within::Bare, _) => Within::Bare,
             (_, b'/') => Within::Between,
             (Within::Name | Within::AfterName, b'=') => Within::BeforeValue,
             (Within::Name | Within::AfterName, _) if is_blank(byte) => Within::AfterName,
