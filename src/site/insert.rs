@@ -52,8 +52,8 @@ fn is_utf16(document: &[u8]) -> bool {
 ///
 /// A script begins the document proper: no doctype counts after it, nor do the attributes of a
 /// `head`. So everything is passed that a parser takes without beginning it (HTML, sections
-/// 13.2.6.4.1 to 13.2.6.4.3), and what the end of the document cuts off is not: there a script would
-/// be dead text.
+/// 13.2.6.4.1 to 13.2.6.4.3). What the end of the document cuts off is not passed: after that a
+/// script would be dead text.
 fn insertion_point(document: &[u8]) -> usize {
     let mark = if document.starts_with(BYTE_ORDER_MARK) {
         BYTE_ORDER_MARK.len()
