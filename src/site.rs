@@ -24,7 +24,7 @@ use http::HeaderValue;
 
 pub use asset::{Asset, ContentHash, Kind, Links};
 use freshness::Freshness;
-pub use load::{SiteError, SiteOptions, SiteRoot};
+pub use load::{Change, Changes, PushToml, SiteError, SiteOptions, SiteRoot, What};
 use plan::{Overrides, Plan};
 pub use url_path::{BadPath, SiteUrl, UrlPath};
 

@@ -8,14 +8,16 @@
 //! ```
 //!
 //! This is the only door of `site`: nothing else in it names files. Read on in [`disk`] (what is
-//! opened at all), [`loader`] (what is known and fresh), [`pages`] (what a page needs), [`memory`]
-//! (what stays), [`walk`] (every page there is).
+//! opened at all), [`loader`] (what is known and fresh), [`pages`] (what a page needs), [`refresh`]
+//! (what changed, when somebody says that something did), [`memory`] (what stays), [`walk`] (every
+//! page there is).
 
 mod disk;
 mod flights;
 mod loader;
 mod memory;
 mod pages;
+mod refresh;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -34,6 +36,7 @@ use disk::Found;
 pub use disk::Identity;
 use flights::Boarding;
 use loader::Loader;
+pub use refresh::{Change, Changes, PushToml, What};
 
 use super::url_path::NOT_FOUND;
 use super::{Asset, Entry, Kind, Site, UrlPath, graph};

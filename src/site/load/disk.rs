@@ -159,6 +159,16 @@ impl Disk {
         }
     }
 
+    /// Returns whether a path is a regular file now.
+    pub(super) fn is_file(&self, path: &UrlPath) -> bool {
+        matches!(self.stat(path), Ok(Found::File(_)))
+    }
+
+    /// Returns whether the root's path leads to a directory now.
+    pub(super) fn is_there(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.is_dir())
+    }
+
     /// Acts on the path beneath the root. A symbolic link that leaves the root on its way, or is
     /// absolute, is resolved first, and followed if it ends inside.
     fn beneath<T>(

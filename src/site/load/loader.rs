@@ -17,6 +17,7 @@ use super::disk::{Disk, Found, Identity};
 use super::flights::Flights;
 use super::memory::{ENTRIES_MAX, Memory};
 use super::pages::OverridesFile;
+use super::refresh::Notes;
 use super::{SiteError, SiteOptions};
 use crate::site::graph::Graph;
 use crate::site::{Asset, Entry, Kind, Site, SiteUrl, Slot, UrlPath};
@@ -45,6 +46,8 @@ pub(super) struct Loader {
     pub(super) options: SiteOptions,
     pub(super) graph: GraphOf,
     content_bytes_max: u64,
+    /// What a refresh has to know of what others found first.
+    pub(super) notes: Mutex<Notes>,
     memory: Mutex<Memory>,
     turns: [Mutex<()>; TURNS],
     turn_of: RandomState,
@@ -76,6 +79,7 @@ impl Loader {
             graph,
             // A file that fills all memory by itself would push out everything else.
             content_bytes_max: options.memory_file_bytes_max.min(options.memory_bytes_max),
+            notes: Mutex::default(),
             memory: Mutex::new(Memory::new(options.memory_bytes_max, ENTRIES_MAX)),
             turns: [const { Mutex::new(()) }; TURNS],
             turn_of: RandomState::new(),
@@ -101,6 +105,7 @@ impl Loader {
             }
             Entry::File(_) | Entry::Directory => {}
             Entry::Missing => {
+                lock(&self.notes).miss(path);
                 self.check(&UrlPath::not_found(), IfMissing::Keep);
             }
         }
@@ -148,9 +153,36 @@ impl Loader {
         self.load(path, Some(slot), IfMissing::Keep)
     }
 
+    /// Compares a path with the disk at once, however fresh it is.
+    pub(super) fn check_now(&self, path: &UrlPath) {
+        let _turn = self.turn(path);
+        let known = self.site.load().slot(path.as_str()).cloned();
+        let now_ms = self.now_ms();
+        if let Some(slot) = &known
+            && let Ok(found) = self.disk.stat(path)
+            && is_as_read(slot, &found)
+        {
+            slot.freshness.renew(now_ms);
+            return;
+        }
+        self.load(path, known, IfMissing::Forget);
+    }
+
     /// Replaces what is known of a path, and lets go of what no longer fits.
     pub(super) fn install(&self, path: &UrlPath, slot: Arc<Slot>) {
-        self.derive(|site, memory| memory.admit(site, path, slot));
+        self.derive(|site, memory| {
+            let known = site.slot(path.as_str()).map(AsRef::as_ref);
+            lock(&self.notes).replace(path, known, &slot);
+            memory.admit(site, path, slot);
+        });
+    }
+
+    /// Returns the newest snapshot, and what was noted of some paths until it was made.
+    pub(super) fn take_notes<T>(&self, take: impl FnOnce(&mut Notes) -> T) -> (Arc<Site>, T) {
+        // No snapshot is swapped in under this lock: what is noted later is in a later one.
+        let _memory = lock(&self.memory);
+        let taken = take(&mut lock(&self.notes));
+        (self.site.load_full(), taken)
     }
 
     /// Derives the next snapshot and swaps it in.
@@ -186,12 +218,19 @@ impl Loader {
         let entry = match self.disk.read(path, self.content_bytes_max) {
             Ok(Found::File(asset)) => Entry::File(Arc::new(asset)),
             Ok(Found::Directory) => Entry::Directory,
-            Ok(Found::Missing) => Entry::Missing,
+            Ok(Found::Missing) => match known {
+                // A root that is away is about to be built anew: what was known answers meanwhile.
+                Some(slot) if slot.asset().is_some() && !self.disk.is_there() => return slot,
+                _ => Entry::Missing,
+            },
             Err(error) => {
                 self.warn(path, &error);
+                let is_kept = lock(&self.notes).fail(path, &error);
                 match known {
                     // A disk that fails, or too many open files, say nothing about this one.
-                    Some(slot) if error.kind() != io::ErrorKind::PermissionDenied => return slot,
+                    Some(slot) if is_kept || error.kind() != io::ErrorKind::PermissionDenied => {
+                        return slot;
+                    }
                     _ => Entry::Missing,
                 }
             }
@@ -215,13 +254,7 @@ impl Loader {
 
     /// Returns whether what is known of a path is still all that can be known.
     fn is_still(&self, slot: &Slot, found: &Found<Identity>) -> bool {
-        match (&slot.entry, found) {
-            (Entry::File(asset), Found::File(identity)) => {
-                asset.identity == Some(*identity) && !asset.recent && !self.is_evicted(slot)
-            }
-            (Entry::Directory, Found::Directory) | (Entry::Missing, Found::Missing) => true,
-            _ => false,
-        }
+        is_as_read(slot, found) && !self.is_evicted(slot)
     }
 
     /// Returns whether a file is streamed that could be held.
@@ -237,6 +270,17 @@ impl Loader {
         )]
         let index = self.turn_of.hash_one(path) as usize % TURNS;
         lock(&self.turns[index])
+    }
+}
+
+/// Returns whether what is at a path looks as it did when it was read.
+fn is_as_read(slot: &Slot, found: &Found<Identity>) -> bool {
+    match (&slot.entry, found) {
+        (Entry::File(asset), Found::File(identity)) => {
+            asset.identity == Some(*identity) && !asset.recent
+        }
+        (Entry::Directory, Found::Directory) | (Entry::Missing, Found::Missing) => true,
+        _ => false,
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::SiteError;
 use super::disk::{Disk, Found};
 use super::loader::{IfMissing, Loader, lock};
+use super::refresh::PushToml;
 use crate::site::freshness::Freshness;
 use crate::site::graph::{Graph, Target};
 use crate::site::plan::{self, Overrides};
@@ -29,6 +30,12 @@ const OVERRIDES_BYTES_MAX: u64 = 1024 * 1024;
 pub(super) struct OverridesFile {
     text: Option<String>,
     freshness: Freshness,
+    /// What is wrong with it.
+    fault: Option<String>,
+    /// Whether that is that it could not be read.
+    is_unreadable: bool,
+    /// What [`Loader::overrides_news`] last told: what is wrong, and what is used.
+    told: (Option<String>, Arc<Overrides>),
 }
 
 /// What was found at each path that a page depends on.
@@ -136,6 +143,21 @@ impl Loader {
         });
     }
 
+    /// Returns what became of `push.toml` since this was last asked.
+    pub(super) fn overrides_news(&self) -> PushToml {
+        lock(&self.overrides).freshness.expire();
+        self.refresh_overrides();
+        let mut file = lock(&self.overrides);
+        let used = Arc::clone(self.site.load().overrides());
+        let told = (file.fault.clone(), Arc::clone(&used));
+        let (fault_told, used_told) = std::mem::replace(&mut file.told, told);
+        match &file.fault {
+            Some(fault) if file.fault != fault_told => PushToml::Bad(fault.clone()),
+            None if fault_told.is_some() || !Arc::ptr_eq(&used, &used_told) => PushToml::Good,
+            Some(_) | None => PushToml::Same,
+        }
+    }
+
     /// Reads `push.toml` again. A bad one changes nothing, and is said once.
     fn refresh_overrides(&self) {
         let mut file = lock(&self.overrides);
@@ -145,14 +167,31 @@ impl Loader {
         }
         file.freshness.renew(now_ms);
         let text = match read_overrides(&self.disk) {
-            Ok(text) if text == file.text => return,
             Ok(text) => text,
             // The text stays, so that the same one counts as known when it comes back.
-            Err(reason) => return self.warn(&UrlPath::overrides(), &std::io::Error::other(reason)),
+            Err(reason) => {
+                self.warn(
+                    &UrlPath::overrides(),
+                    &std::io::Error::other(reason.clone()),
+                );
+                (file.fault, file.is_unreadable) = (Some(reason), true);
+                return;
+            }
         };
+        let was_unreadable = std::mem::take(&mut file.is_unreadable);
+        if text == file.text && !was_unreadable {
+            return;
+        }
         match parse(text.as_deref()) {
-            Ok(overrides) => self.derive(|site, _| site.put_overrides(Arc::new(overrides))),
-            Err(reason) => tracing::warn!("push.toml is not used, the last good one is: {reason}"),
+            Ok(_) if text == file.text => file.fault = None,
+            Ok(overrides) => {
+                file.fault = None;
+                self.derive(|site, _| site.put_overrides(Arc::new(overrides)));
+            }
+            Err(reason) => {
+                tracing::warn!("push.toml is not used, the last good one is: {reason}");
+                file.fault = Some(reason);
+            }
         }
         file.text = text;
     }
@@ -167,13 +206,15 @@ impl OverridesFile {
         };
         let text = read_overrides(disk).map_err(bad)?;
         let overrides = parse(text.as_deref()).map_err(bad)?;
-        Ok((
-            Arc::new(overrides),
-            Self {
-                text,
-                freshness: Freshness::default(),
-            },
-        ))
+        let overrides = Arc::new(overrides);
+        let file = Self {
+            text,
+            freshness: Freshness::default(),
+            fault: None,
+            is_unreadable: false,
+            told: (None, Arc::clone(&overrides)),
+        };
+        Ok((overrides, file))
     }
 }
 

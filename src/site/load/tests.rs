@@ -1,6 +1,7 @@
 //! The disk as it is: odd files, links that lead anywhere, edits at any time.
 
 mod pages;
+mod refresh;
 
 use std::fs;
 use std::os::unix::fs::symlink;
