@@ -11,6 +11,7 @@ const FLOORS: &str = "
     main         -> cli serve plan certificate terminal
     cli          -> serve plan certificate answer site tls terminal
     serve        -> http1 http2 door access_log answer site tls terminal
+    live         -> site
     plan         -> answer site terminal
     certificate  -> tls terminal
     http2        -> door access_log answer hub site
@@ -33,7 +34,9 @@ const DOORS: &str = "
     rustls_pemfile   -> tls
     x509_parser      -> tls
     std::env         -> cli
-    std::fs          -> site::load tls cli door
+    notify           -> live::watch
+    ignore           -> live::ignored
+    std::fs          -> site::load tls cli door live::watch
     tokio::fs        -> site::load tls cli
     cap_std          -> site::load tls cli
     socket2          -> serve

@@ -121,20 +121,31 @@ impl SiteRoot {
     /// [`Self::remake`] afterwards.
     pub fn refresh(&self, paths: &[UrlPath]) -> Changes {
         self.note_changes();
+        if !self.loader.disk.is_there() {
+            return Changes::default();
+        }
         let site = self.snapshot();
         let targets = self.loader.targets(&site, paths);
-        let has_overrides = paths.contains(&UrlPath::overrides());
-        self.loader.refresh(&site, targets, has_overrides)
+        let news = if paths.contains(&UrlPath::overrides()) {
+            self.loader.overrides_news()
+        } else {
+            PushToml::Same
+        };
+        self.loader.refresh(&site, &targets, news)
     }
 
     /// Compares all that is known with the disk at once, as [`Self::refresh`] does. Blocks.
     pub fn refresh_all(&self) -> Changes {
         self.note_changes();
+        if !self.loader.disk.is_there() {
+            return Changes::default();
+        }
         let site = self.snapshot();
         let known = site.slots.keys().filter(|path| !path.is_directory());
         let missed = lock(&self.loader.notes).missed();
-        let targets = known.cloned().chain(missed).collect();
-        self.loader.refresh(&site, targets, true)
+        let targets: BTreeSet<_> = known.cloned().chain(missed).collect();
+        self.loader
+            .refresh(&site, &targets, self.loader.overrides_news())
     }
 
     /// Makes pages anew if anything they need differs, so that the next refresh knows what they
@@ -193,24 +204,16 @@ impl Loader {
         targets
     }
 
-    fn refresh(&self, before: &Site, targets: BTreeSet<UrlPath>, has_overrides: bool) -> Changes {
-        if !self.disk.is_there() {
-            return Changes::default();
-        }
-        let push_toml = if has_overrides {
-            self.overrides_news()
-        } else {
-            PushToml::Same
-        };
-        for path in &targets {
+    fn refresh(&self, before: &Site, targets: &BTreeSet<UrlPath>, push_toml: PushToml) -> Changes {
+        for path in targets {
             lock(&self.notes).unreadable.remove(path);
             self.check_now(path);
         }
-        let (after, noted) = self.take_notes(|notes| notes.take(&targets));
-        let changed = noted
+        let (after, noted) = self.take_notes(|notes| notes.take(targets));
+        let changed: Vec<_> = noted
             .found
             .into_iter()
-            .filter_map(|(path, was)| self.change(path, was, &after))
+            .filter_map(|(path, was)| change(path, was, &after))
             .collect();
         let all = push_toml == PushToml::Good;
         Changes {
@@ -219,18 +222,6 @@ impl Loader {
             push_toml,
             unreadable: noted.unreadable,
         }
-    }
-
-    fn change(&self, path: UrlPath, was: Was, site: &Site) -> Option<Change> {
-        let is = site.slot(path.as_str()).and_then(|slot| File::of(slot));
-        let (what, file) = match (was, is) {
-            (None, Some(is)) => (What::Added, is),
-            (Some(was), None) => (What::Removed, was),
-            (Some(was), Some(is)) if was.content != is.content => (What::Modified, is),
-            _ => return None,
-        };
-        let kind = file.kind;
-        Some(Change { path, kind, what })
     }
 }
 
@@ -326,6 +317,19 @@ impl Content {
     }
 }
 
+/// Returns how a file differs in a snapshot from what it was.
+fn change(path: UrlPath, was: Was, site: &Site) -> Option<Change> {
+    let is = site.slot(path.as_str()).and_then(|slot| File::of(slot));
+    let (what, file) = match (was, is) {
+        (None, Some(is)) => (What::Added, is),
+        (Some(was), None) => (What::Removed, was),
+        (Some(was), Some(is)) if was.content != is.content => (What::Modified, is),
+        _ => return None,
+    };
+    let kind = file.kind;
+    Some(Change { path, kind, what })
+}
+
 /// Returns whether a path lies below one of some directories (without their slash).
 fn is_in(path: &UrlPath, directories: &HashSet<String>) -> bool {
     let path = path.as_str();
@@ -335,12 +339,7 @@ fn is_in(path: &UrlPath, directories: &HashSet<String>) -> bool {
 
 /// Returns the pages that changes concern: those changed themselves, and those that need one, in
 /// any of two snapshots; with a change of the page that stands for missing ones, those too.
-fn concerned(
-    changed: &Vec<Change>,
-    sites: [&Site; 2],
-    missed: &[UrlPath],
-    all: bool,
-) -> Vec<UrlPath> {
+fn concerned(changed: &[Change], sites: [&Site; 2], missed: &[UrlPath], all: bool) -> Vec<UrlPath> {
     let as_page = |path: &UrlPath| path.directory().unwrap_or_else(|| path.clone());
     let of_pages = changed.iter().filter(|change| change.kind == Kind::Page);
     let mut pages: BTreeSet<_> = of_pages.map(|change| as_page(&change.path)).collect();

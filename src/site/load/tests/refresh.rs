@@ -4,7 +4,7 @@ use super::*;
 
 /// `(changed, pages)` as one line each: `+/a.css ~/b.css -/c.css | / /docs/`.
 fn said(changes: &Changes) -> String {
-    let changed = changes.changed.iter().map(|change| {
+    let files = changes.changed.iter().map(|change| {
         let sign = match change.what {
             What::Added => '+',
             What::Modified => '~',
@@ -15,8 +15,8 @@ fn said(changes: &Changes) -> String {
     let pages = changes.pages.iter().map(|page| format!(" {page}"));
     format!(
         "{}|{}",
-        changed.collect::<String>(),
-        pages.collect::<String>()
+        files.collect::<Vec<_>>().concat(),
+        pages.collect::<Vec<_>>().concat()
     )
 }
 
