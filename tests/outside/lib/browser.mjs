@@ -74,16 +74,16 @@ function trust(store, authority) {
 
 /**
  * Runs a browser while `use(browser)` runs. `netlog` names a file that is complete afterwards; the
- * same `home` given again is the same user coming back.
+ * same `home` given again is the same user coming back; `preferences` are Firefox's.
  */
-export async function withBrowser(kind, server, { netlog, flags = [], home = scratch('browser') }, use) {
+export async function withBrowser(kind, server, { netlog, flags = [], preferences = {}, home = scratch('browser') }, use) {
   const profile = path.join(home, 'profile')
   mkdirSync(profile, { recursive: true })
   trust(kind.isFirefox ? profile : path.join(home, '.pki/nssdb'), server.authority)
   const log = netlog ? [`--log-net-log=${netlog}`, '--net-log-capture-mode=Everything'] : []
   const driver = (await import(kind.driver)).default
   const browser = await driver.launch({
-    ...(kind.isFirefox ? { browser: 'firefox' } : {}),
+    ...(kind.isFirefox ? { browser: 'firefox', extraPrefsFirefox: preferences } : {}),
     executablePath: await kind.executable(),
     headless: true,
     userDataDir: profile,

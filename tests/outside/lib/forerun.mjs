@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { EventEmitter } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { checkout, run, scratch, within } from './tools.mjs'
@@ -9,6 +10,7 @@ import { checkout, run, scratch, within } from './tools.mjs'
 const START_MS = 20_000
 // The server drains for at most 10 s.
 const STOP_MS = 15_000
+const SAY_MS = 15_000
 
 /** The binary, built by `cargo build --release` unless FORERUN_BIN names another. */
 export const binary = path.resolve(process.env.FORERUN_BIN || path.join(checkout, 'target/release/forerun'))
@@ -31,7 +33,15 @@ export function forerun(args, { home = scratch('home'), ...options } = {}) {
 
 /** Serves a site while `use` runs, and ends the server by its handle, which must exit with 0. */
 export async function withServer(root, args, use) {
-  const server = await Server.start(root, args)
+  return during(await Server.start(root, args), use)
+}
+
+/** The same with live reload, by `forerun dev`. */
+export async function withDev(root, args, use) {
+  return during(await Server.start(root, args, scratch('home'), 'dev'), use)
+}
+
+async function during(server, use) {
   let result
   try {
     result = await use(server)
@@ -48,42 +58,78 @@ export async function withServer(root, args, use) {
 /** A running server. */
 export class Server {
   /** Starts the server and waits for the line that names its URL. */
-  static async start(root, args = [], home = scratch('home')) {
+  static async start(root, args = [], home = scratch('home'), command = 'serve') {
     mkdirSync(home, { recursive: true })
     const server = new Server()
     server.root = root
     server.home = home
-    server.output = ''
+    server.command = command
+    server.args = args
+    server.printed = new EventEmitter().setMaxListeners(0)
+    await server.#run(args)
+    return server
+  }
+
+  /** Ends the server, and starts it again on the same port with the same authority. */
+  async restart(meanwhile = () => {}) {
+    await this.stop()
+    await meanwhile()
+    await this.#run([...this.args, '--port', String(this.port)])
+  }
+
+  async #run(args) {
+    this.output = ''
     const port = args.includes('--port') ? [] : ['--port', '0']
-    server.child = spawn(binary, ['serve', root, '--log', ...port, ...args], {
-      cwd: home,
-      env: environment(home),
+    this.child = spawn(binary, [this.command, this.root, '--log', ...port, ...args], {
+      cwd: this.home,
+      env: environment(this.home),
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    server.ended = new Promise((resolve) =>
-      server.child.on('close', (code, signal) => resolve({ code, signal })),
-    )
-    const named = new Promise((resolve, reject) => {
-      const read = (bytes) => {
-        server.output += bytes
-        const line = server.output.match(/https:\/\/localhost:(\d+)\//)
-        if (line) resolve(Number(line[1]))
-      }
-      server.child.stdout.on('data', read)
-      server.child.stderr.on('data', read)
-      server.child.on('error', reject)
-      server.ended.then((end) => reject(new Error(`the server ended at start (${JSON.stringify(end)}):\n${server.output}`)))
+    this.ended = new Promise((resolve) => this.child.on('close', (code, signal) => resolve({ code, signal })))
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream.on('data', (bytes) => {
+        this.output += bytes
+        this.printed.emit('more')
+      })
+    }
+    const failed = new Promise((_, reject) => {
+      this.child.on('error', reject)
+      this.ended.then((end) => reject(new Error(`the server ended at start (${JSON.stringify(end)}):\n${this.output}`)))
     })
+    failed.catch(() => {})
     try {
-      server.port = await within(START_MS, 'the start-up line with the URL', named)
+      const named = Promise.race([this.#prints(/https:\/\/localhost:(\d+)\//), failed])
+      this.port = Number((await within(START_MS, 'the start-up line with the URL', named))[1])
     } catch (error) {
-      server.child.kill('SIGKILL')
-      error.message += `\n${server.output}`
+      this.child.kill('SIGKILL')
+      error.message += `\n${this.output}`
       throw error
     }
-    server.origin = `https://localhost:${server.port}`
-    server.authority = path.join(home, 'data/forerun/authority.pem')
-    return server
+    this.origin = `https://localhost:${this.port}`
+    this.authority = path.join(this.home, 'data/forerun/authority.pem')
+  }
+
+  /** Waits until the server has printed what the pattern asks for, since it was started. */
+  async said(pattern) {
+    try {
+      return await within(SAY_MS, `${pattern} in the output`, this.#prints(pattern))
+    } catch (error) {
+      error.message += `\n${this.output}`
+      throw error
+    }
+  }
+
+  #prints(pattern) {
+    return new Promise((resolve) => {
+      const look = () => {
+        const match = this.output.match(pattern)
+        if (!match) return
+        this.printed.off('more', look)
+        resolve(match)
+      }
+      this.printed.on('more', look)
+      look()
+    })
   }
 
   /** Asks the server to end and waits for it. */

@@ -1,0 +1,409 @@
+// The browser's side of `forerun dev`: hears of changes, acts, and tells when it has painted.
+//
+// It runs first in a page that is not its own, so it leaves nothing behind: no globals, no element,
+// no error. What it needs of the window it takes now, before the page can replace it.
+(() => {
+  'use strict'
+  const { EventSource, fetch, setTimeout, clearTimeout, requestAnimationFrame } = window
+  const now = Date.now
+  const script = document.currentScript
+  // A sandboxed frame has no origin, and the server answers only its own.
+  if (!script || !EventSource || self.origin === 'null') return
+  const { cursor, page = '', problem, console: forwarding } = script.dataset
+  script.remove()
+
+  const RETRY_MS = 900
+  const LOAD_MS = 5000
+  const CONSOLE_PER_SECOND = 20
+  const CONSOLE_CHARS = 2000
+  const KEY = `forerun ${location.pathname}`
+
+  const quietly = (act) => (...values) => {
+    try {
+      return act(...values)
+    } catch {}
+  }
+  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+  const atMost = (promise) => Promise.race([promise, wait(LOAD_MS)]).catch(() => {})
+
+  // Told back. Not sendBeacon: the server wants an Origin, which some browsers leave out of it.
+  const tell = quietly((what) => {
+    const body = JSON.stringify(what)
+    fetch('/.forerun/told', { method: 'POST', keepalive: true, headers: { 'content-type': 'application/json' }, body }).catch(() => {})
+  })
+  // The first frame may have begun already; when a second one begins, one has been painted.
+  const painted = (ids, since) =>
+    requestAnimationFrame(() => requestAnimationFrame(() => ids.forEach((id) => tell({ kind: 'painted', id, ms: now() - since }))))
+
+  // Paths are compared as the names they stand for, and a directory is its index page.
+  const pathOf = (text, base = location.href) => {
+    try {
+      const url = new URL(text, base)
+      return url.origin === location.origin ? decodeURIComponent(url.pathname) : ''
+    } catch {
+      return ''
+    }
+  }
+  const pageOf = (text) => pathOf(text).replace(/\/(index\.html)?$/, '')
+  const missing = () => (performance.getEntriesByType('navigation')[0] || {}).responseStatus === 404
+  const isMine = (url) => pageOf(url) === pageOf(location.href) || (pathOf(url) === '/404.html' && missing())
+
+  // ---- The stream -----------------------------------------------------------------------------
+
+  // `page` was served as of `cursor`; a problem that stands is older and is asked for again.
+  let seen = problem || cursor
+  let stream, retry, leaving
+  let failed = false
+
+  const close = () => {
+    clearTimeout(retry)
+    if (stream) stream.close()
+    stream = undefined
+  }
+  // A hidden page holds no connection (HTTP/1.1 has six for all tabs) and catches up when shown.
+  const connect = quietly(() => {
+    close()
+    if (document.visibilityState === 'hidden' || leaving || failed) return
+    const opened = (stream = new EventSource(`/.forerun/events?cursor=${seen}`))
+    // Browsers differ in which errors they retry, and how soon; a new stream is the same in all.
+    // It starts at what was seen. The jitter spreads the tabs when a server comes back.
+    opened.onerror = () => {
+      if (stream !== opened) return
+      close()
+      retry = setTimeout(connect, Math.random() * RETRY_MS)
+    }
+    for (const [kind, act] of Object.entries(acts)) {
+      opened.addEventListener(kind, quietly((event) => stream === opened && hear(kind, act, event)))
+    }
+  })
+
+  const [cursorEpoch, cursorOffset] = cursor.split('.')
+  const isOld = (id) => id.startsWith(`${cursorEpoch}.`) && Number(id.split('.')[1]) <= Number(cursorOffset)
+
+  const hear = (kind, act, { lastEventId: id, data }) => {
+    const fromElsewhere = id && id.split('.')[0] !== seen.split('.')[0]
+    seen = id || seen
+    if (kind === 'hub-gap' || fromElsewhere) verify().catch(() => {})
+    // What was asked for again only for the sake of a problem is in the page already.
+    if (kind !== 'hub-gap' && !(isOld(id) && /change|reload/.test(kind))) act(data ? JSON.parse(data) : {}, id)
+  }
+
+  // ---- What happened --------------------------------------------------------------------------
+
+  const acts = {
+    change: (change, id) => changed(change, id),
+    reload: (_, id) => reload([id]),
+    problem: (what) => show(what),
+    mended: () => hide(),
+    'hub-gap': () => {},
+  }
+
+  // Keeps the scroll position, which browsers do not when the page asked them not to, and the ids
+  // that the page after this one reports.
+  const reload = (ids = []) => {
+    if (leaving) return
+    leaving = true
+    quietly(() => sessionStorage.setItem(KEY, JSON.stringify({ ids, since: now(), x: scrollX, y: scrollY })))()
+    location.reload()
+  }
+
+  // After a gap only the page's validator can say whether something was missed: `hash.digest`, of
+  // the page and of what it needs. A large page may be answered before what it needs is known.
+  const tagOf = (text) => text.replace(/^W\/|"/g, '').replace(/^live-/, '').replace(/[-;].*/, '')
+  const verify = async (tries = 3) => {
+    const answer = await fetch(location.href, { method: 'HEAD', cache: 'no-store', headers: { accept: 'text/html' } })
+    const [here, there] = [tagOf(page), tagOf(answer.headers.get('etag') || '')]
+    if (!there && (answer.status === 404) === missing()) return
+    const [hash, digest] = there.split('.')
+    if (here === (here.includes('.') ? there : hash)) return
+    if (here.split('.')[0] !== hash || digest || !tries) return reload()
+    await wait(1000)
+    return verify(tries - 1)
+  }
+
+  const changed = ({ changed: files, pages, all }, id) => {
+    if (!all && ![...pages, ...files.map((file) => file.url)].some(isMine)) return
+    // The pages of others say nothing about this one.
+    const mine = files.filter((file) => file.kind !== 'page' || isMine(file.url))
+    const inPlace = mine.every((file) => file.what === 'modified' && /^(style|image)$/.test(file.kind))
+    if (all || !mine.length || !inPlace || document.readyState === 'loading') return reload([id])
+    waiting.push({ id, since: now(), files: mine })
+    if (waiting.length === 1) work().catch(() => reload([id]))
+  }
+
+  // One at a time; what is heard meanwhile is done together.
+  const waiting = []
+  const work = async () => {
+    while (waiting.length && !leaving) {
+      const batch = waiting.slice()
+      const files = batch.flatMap((change) => change.files)
+      const ids = batch.map((change) => change.id)
+      if (!(await refresh(files, ids[ids.length - 1]))) return reload(ids)
+      painted(ids, batch[0].since)
+      waiting.splice(0, batch.length)
+    }
+  }
+
+  // ---- In place -------------------------------------------------------------------------------
+
+  // path -> id of the last change: sheets that come later still name their imports and images
+  // without a version, and a browser may hold those in memory as they were.
+  const versions = new Map()
+  const found = new Set()
+
+  // Returns the URL with the version that it should have, or nothing if it is right as it is.
+  const fresh = (text, base) => {
+    const path = pathOf(text, base)
+    const version = versions.get(path)
+    if (!version) return undefined
+    found.add(path)
+    const [, url, query = '', hash = ''] = text.match(/^([^?#]*)(\?[^#]*)?(#.*)?$/s) || []
+    const kept = query.slice(1).split('&').filter((part) => part && !part.startsWith('forerun='))
+    const versioned = `${url}?${[...kept, `forerun=${version}`].join('&')}${hash}`
+    return versioned === text ? undefined : versioned
+  }
+
+  // Returns whether all that was changed and that the page uses was found in it.
+  const refresh = async (files, version) => {
+    found.clear()
+    for (const { url } of files) versions.set(pathOf(url), version)
+    const images = files.filter((file) => file.kind === 'image')
+    const links = [...document.querySelectorAll('link[rel~=stylesheet][href]')].filter((link) => fresh(link.getAttribute('href'), link.baseURI))
+    // A background that is not loaded yet would be blank for a moment.
+    await Promise.all([...links.map(swap), ...images.map(({ url }) => loaded(Object.assign(new Image(), { src: fresh(url) })))])
+    const waits = []
+    for (const sheet of document.styleSheets) freshen(sheet, sheet.href || document.baseURI, waits)
+    if (images.length) freshenElements(waits)
+    await Promise.all(waits)
+    const fetched = new Set(performance.getEntriesByType('resource').map((entry) => pathOf(entry.name)))
+    const paths = files.map((file) => pathOf(file.url))
+    return paths.some((path) => found.has(path)) && paths.every((path) => found.has(path) || !fetched.has(path))
+  }
+
+  const loaded = (image) => atMost(image.decode())
+
+  // The old sheet goes when the new one is there: nothing flashes, nothing jumps.
+  const swap = async (link) => {
+    const href = fresh(link.getAttribute('href'), link.baseURI)
+    if (link.disabled && !link.sheet) return link.setAttribute('href', href)
+    const clone = link.cloneNode()
+    clone.setAttribute('href', href)
+    const arrived = new Promise((resolve) => {
+      clone.onload = () => resolve(true)
+      clone.onerror = () => resolve(false)
+    })
+    link.after(clone)
+    const isThere = await atMost(arrived)
+    if (!isThere) return clone.remove()
+    const waits = []
+    if (clone.sheet) {
+      if (link.sheet) clone.sheet.disabled = link.sheet.disabled
+      freshen(clone.sheet, clone.href, waits)
+    }
+    await Promise.all(waits)
+    link.remove()
+  }
+
+  // Gives imports and images their versions, in a sheet or in a rule that holds rules.
+  const freshen = (sheet, base, waits) => {
+    let rules = []
+    // The sheets of other origins cannot be read.
+    quietly(() => (rules = [...sheet.cssRules]))()
+    for (const rule of rules) {
+      if (rule.type === CSSRule.IMPORT_RULE) freshenImport(sheet, rule, base, waits)
+      if (rule.style) freshenStyle(rule.style, base)
+      if (rule.cssRules) freshen(rule, base, waits)
+    }
+  }
+
+  const freshenImport = (sheet, rule, base, waits) => {
+    const href = fresh(rule.href, base)
+    if (!href) {
+      if (rule.styleSheet) freshen(rule.styleSheet, rule.styleSheet.href, waits)
+      return
+    }
+    const at = [...sheet.cssRules].indexOf(rule)
+    // Before the old one, which therefore wins until it goes.
+    sheet.insertRule(rule.cssText.replace(/url\("(?:\\.|[^"\\])*"\)/, () => `url(${JSON.stringify(new URL(href, base).href)})`), at)
+    const added = sheet.cssRules[at]
+    const drop = (which) => sheet.deleteRule([...sheet.cssRules].indexOf(which))
+    waits.push(
+      arrival(added).then((isThere) => {
+        drop(isThere ? rule : added)
+        const inner = []
+        if (isThere) freshen(added.styleSheet, added.styleSheet.href, inner)
+        return Promise.all(inner)
+      }),
+    )
+  }
+
+  // No event tells when an import that was added to a sheet has arrived.
+  const arrival = async (rule) => {
+    for (const deadline = now() + LOAD_MS; now() < deadline; await wait(5)) {
+      if (quietly(() => rule.styleSheet.cssRules)()) return true
+    }
+    return false
+  }
+
+  const freshenStyle = (style, base) => {
+    if (!style.cssText.includes('url(')) return
+    for (const name of style) {
+      const value = style.getPropertyValue(name)
+      const better = value.replace(/url\(\s*(?:"((?:\\.|[^"\\])*)"|'([^']*)'|([^"')\s]*))\s*\)/g, (whole, ...texts) => {
+        const href = fresh(texts.find((text) => text !== undefined), base)
+        return href ? `url(${JSON.stringify(new URL(href, base).href)})` : whole
+      })
+      if (better !== value) style.setProperty(name, better, style.getPropertyPriority(name))
+    }
+  }
+
+  const freshenElements = (waits) => {
+    for (const element of document.querySelectorAll('img,source,input[src],embed,object,video[poster],image,link[rel~=icon],[style]')) {
+      const base = element.baseURI
+      let touched = false
+      const set = (name, better) => {
+        if (better === undefined || better === element.getAttribute(name)) return
+        element.setAttribute(name, better)
+        touched = true
+      }
+      for (const name of ['src', 'href', 'poster', 'data']) set(name, fresh(element.getAttribute(name) || 'about:blank', base))
+      const srcset = element.getAttribute('srcset')
+      if (srcset) set('srcset', srcset.replace(/[^\s,]\S*[^\s,]/g, (text) => fresh(text, base) || text))
+      if (element.style) freshenStyle(element.style, base)
+      // An image that is lazy may never load.
+      if (touched && element.decode && element.loading !== 'lazy') waits.push(loaded(element))
+    }
+  }
+
+  // ---- A problem ------------------------------------------------------------------------------
+
+  let overlay
+  const hide = () => {
+    if (overlay) overlay.remove()
+    overlay = undefined
+  }
+  const show = ({ title, text }) => {
+    // Frames leave it to the page around them.
+    if (window !== top) return
+    hide()
+    const part = (name, content) => Object.assign(document.createElement(name), { textContent: content })
+    overlay = document.createElement('forerun-problem')
+    // Inline and important, for the page's own rules reach this element, but nothing in it.
+    const host = 'all: initial; display: block; position: fixed; inset: auto 0 0 0; width: auto; z-index: 2147483647; background: none'
+    for (const declaration of host.split('; ')) overlay.style.setProperty(...declaration.split(': '), 'important')
+    const shadow = overlay.attachShadow({ mode: 'closed' })
+    const button = Object.assign(part('button', '\u00d7'), { title: 'Close', onclick: hide })
+    button.setAttribute('aria-label', 'Close')
+    const card = part('section')
+    card.setAttribute('role', 'alert')
+    const header = part('header')
+    header.append(part('h1', title), button)
+    // eslint-disable-next-line no-control-regex
+    const words = `${text}`.replace(/\u001b\[[\d;?]*[A-Za-z]/g, '').trim()
+    card.append(header, ...(words ? [part('pre', words)] : []), part('p', 'The site stays as it was. This goes when the problem is mended.'))
+    shadow.append(card)
+    // A sheet made by script passes a policy that forbids inline styles.
+    const sheet = new CSSStyleSheet()
+    sheet.replaceSync(LOOK)
+    shadow.adoptedStyleSheets = [sheet]
+    document.documentElement.append(overlay)
+    // Above open dialogs, where the browser can.
+    overlay.popover = 'manual'
+    if (overlay.showPopover) overlay.showPopover()
+  }
+
+  const LOOK = `
+    section {
+      --paper: #fffdfa; --ink: #24201c; --soft: #6d655c; --line: #e6ddd1; --code: #f6f0e7; --red: #c0271a;
+      color-scheme: light dark; box-sizing: border-box; max-width: 56rem; margin: 0 auto 1rem; width: calc(100% - 2rem);
+      border: 1px solid var(--line); border-top: 4px solid var(--red); border-radius: 10px;
+      background: var(--paper); color: var(--ink); box-shadow: 0 12px 40px rgb(0 0 0 / .28); overflow: hidden;
+      font: 15px/1.5 system-ui, sans-serif; text-align: start;
+    }
+    header { display: flex; gap: 1rem; align-items: flex-start; padding: .8rem .8rem .6rem 1.2rem }
+    h1 { flex: 1; margin: .15rem 0 0; font-size: 1.05rem; font-weight: 650; overflow-wrap: anywhere }
+    button { border: 0; border-radius: 6px; width: 2rem; height: 2rem; background: none; color: var(--soft); font: 1.35rem/1 system-ui; cursor: pointer }
+    button:hover { background: var(--code); color: var(--ink) }
+    button:focus-visible { outline: 2px solid var(--red) }
+    pre { margin: 0 1.2rem; padding: .7rem .9rem; max-height: 40vh; overflow: auto; border-radius: 6px; background: var(--code);
+      font: 13px/1.55 ui-monospace, "DejaVu Sans Mono", monospace; white-space: pre-wrap; overflow-wrap: anywhere; tab-size: 4 }
+    p { margin: .7rem 1.2rem .9rem; color: var(--soft); font-size: .85rem }
+    @media (prefers-color-scheme: dark) {
+      section { --paper: #211f1d; --ink: #efe9e1; --soft: #a59b8f; --line: #3b3733; --code: #171513; --red: #ff6a57 }
+    }
+    @media print { section { display: none } }`
+
+  // ---- What the page complains of -------------------------------------------------------------
+
+  let [second, told] = [0, 0]
+  const complain = quietly((text, source = '') => {
+    if (forwarding === 'off') return
+    const this_second = Math.floor(now() / 1000)
+    if (second !== this_second) [second, told] = [this_second, 0]
+    told += 1
+    if (told > CONSOLE_PER_SECOND) return
+    const shorter = source.replace(location.origin, '').slice(0, 200)
+    tell({ kind: 'console', level: 'error', text: text.slice(0, CONSOLE_CHARS), source: shorter })
+  })
+
+  const worded = (value) => {
+    if (value instanceof Error) return `${value.name}: ${value.message}`
+    if (typeof value !== 'object' || !value) return String(value)
+    return quietly(() => JSON.stringify(value))() || Object.prototype.toString.call(value)
+  }
+  const sentence = ([first, ...rest]) => {
+    const text = typeof first === 'string' ? first.replace(/%[sdifoOc]/g, (mark) => (!rest.length ? mark : mark === '%c' ? (rest.shift(), '') : worded(rest.shift()))) : worded(first)
+    return [text, ...rest.map(worded)].join(' ')
+  }
+  // Chromium writes `at f (URL:1:2)`, Firefox `f@URL:1:2`.
+  const placeIn = (stack) => ((stack || '').match(/https?:\/\/[^\s()]+:\d+:\d+/g) || []).find((place) => !place.includes('/.forerun/')) || ''
+
+  const original = console.error
+  if (forwarding !== 'off') {
+    console.error = function error(...values) {
+      quietly(() => complain(sentence(values), placeIn(new Error().stack)))()
+      return original.apply(this, values)
+    }
+  }
+  window.addEventListener('error', quietly(({ message, filename, lineno, colno, error }) => {
+    complain(error ? worded(error) : message, filename ? `${filename}:${lineno}:${colno}` : '')
+  }))
+  window.addEventListener('unhandledrejection', quietly(({ reason }) => {
+    complain(`unhandled rejection: ${worded(reason)}`, reason instanceof Error ? placeIn(reason.stack) : '')
+  }))
+  // A policy that forbids the stream will go on doing so.
+  document.addEventListener('securitypolicyviolation', quietly(({ blockedURI, effectiveDirective }) => {
+    if (failed || !/\/\.forerun\/events/.test(blockedURI)) return
+    failed = true
+    close()
+    tell({ kind: 'blocked', text: `${effectiveDirective} forbids the stream of changes` })
+  }))
+
+  // ---- The page's life ------------------------------------------------------------------------
+
+  const arrive = quietly(() => {
+    const left = JSON.parse(sessionStorage.getItem(KEY))
+    sessionStorage.removeItem(KEY)
+    if (!left || now() - left.since > 30_000) return
+    let moved = false
+    for (const kind of ['wheel', 'touchstart', 'pointerdown', 'keydown']) addEventListener(kind, () => (moved = true), { once: true, passive: true })
+    // Once what was parsed is there, and again when images have made the page as long as it was.
+    const restore = () => moved || scrollTo({ left: left.x, top: left.y, behavior: 'instant' })
+    addEventListener('load', quietly(() => requestAnimationFrame(restore)), { once: true })
+    document.addEventListener('DOMContentLoaded', quietly(() => {
+      restore()
+      painted(left.ids, left.since)
+    }), { once: true })
+  })
+
+  arrive()
+  document.addEventListener('visibilitychange', connect)
+  // A page that waits in the back-forward cache must hold no stream, or it is thrown out of it.
+  addEventListener('pagehide', close)
+  addEventListener('pageshow', (event) => {
+    if (event.persisted) leaving = false
+    if (event.persisted) connect()
+  })
+  addEventListener('online', connect)
+  connect()
+})()
