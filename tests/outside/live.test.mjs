@@ -27,7 +27,7 @@ const site = {
 <style>main { height: 5000px }</style>
 <h1>first</h1>
 <img id=plain src=/plain.svg alt="">
-<img id=set srcset="/set.svg 1x, /set.svg 2x" alt="">
+<img id=set srcset="/set.svg 1x, /large.svg 2x" alt="">
 <picture><source srcset=/picture.svg><img id=picture alt=""></picture>
 <div id=background style="height: 9px"></div>
 <main>long</main>
@@ -60,6 +60,7 @@ Promise.reject(new Error('refused'))`,
   'icon.svg': square(8),
   'plain.svg': square(10),
   'set.svg': square(10),
+  'large.svg': square(10),
   'picture.svg': square(10),
   'background.svg': square(10),
   'style.css': `@import "import.css";\n${colour('rgb(1, 1, 1)')}html { background: rgb(250, 250, 250) }`,
@@ -229,6 +230,8 @@ for (const kind of [chromium, firefox]) {
   live('a restart reloads nothing, and edits are heard of after it', async ({ root, server, open }) => {
     const page = await open('/')
     await server.restart()
+    // Once the page has compared itself with what is served now, it knows that it is right.
+    await server.said(/"HEAD \/ HTTP/)
     edit(root, 'style.css', colour('rgb(2, 2, 2)'))
     await hasColour(page, 'body', 'rgb(2, 2, 2)')
     assert.ok(await isUntouched(page))
