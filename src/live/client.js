@@ -7,9 +7,9 @@
   const { EventSource, fetch, setTimeout, clearTimeout, requestAnimationFrame } = window
   const now = Date.now
   const script = document.currentScript
+  const { cursor, page = '', problem, console: forwarding } = script ? script.dataset : {}
   // A sandboxed frame has no origin, and the server answers only its own.
-  if (!script || !EventSource || self.origin === 'null') return
-  const { cursor, page = '', problem, console: forwarding } = script.dataset
+  if (!cursor || !EventSource || self.origin === 'null') return
   script.remove()
 
   const RETRY_MS = 900
@@ -28,12 +28,15 @@
 
   // Told back. Not sendBeacon: the server wants an Origin, which some browsers leave out of it.
   const tell = quietly((what) => {
+    const headers = { 'content-type': 'application/json' }
     const body = JSON.stringify(what)
-    fetch('/.forerun/told', { method: 'POST', keepalive: true, headers: { 'content-type': 'application/json' }, body }).catch(() => {})
+    fetch('/.forerun/told', { method: 'POST', keepalive: true, headers, body }).catch(() => {})
   })
   // The first frame may have begun already; when a second one begins, one has been painted.
-  const painted = (ids, since) =>
-    requestAnimationFrame(() => requestAnimationFrame(() => ids.forEach((id) => tell({ kind: 'painted', id, ms: now() - since }))))
+  const painted = (ids, since) => {
+    const say = () => ids.forEach((id) => tell({ kind: 'painted', id, ms: Math.max(0, now() - since) }))
+    requestAnimationFrame(() => requestAnimationFrame(say))
+  }
 
   // Paths are compared as the names they stand for, and a directory is its index page.
   const pathOf = (text, base = location.href) => {
@@ -45,15 +48,16 @@
     }
   }
   const pageOf = (text) => pathOf(text).replace(/\/(index\.html)?$/, '')
-  const missing = () => (performance.getEntriesByType('navigation')[0] || {}).responseStatus === 404
-  const isMine = (url) => pageOf(url) === pageOf(location.href) || (pathOf(url) === '/404.html' && missing())
+  const isMissing = page.startsWith('missing-')
+  const isMine = (url) => pageOf(url) === pageOf(location.href) || (isMissing && pathOf(url) === '/404.html')
 
   // ---- The stream -----------------------------------------------------------------------------
 
-  // `page` was served as of `cursor`; a problem that stands is older and is asked for again.
+  // The page was served as of `cursor`; a problem that still stands was told before, and is asked
+  // for again.
   let seen = problem || cursor
-  let stream, retry, leaving
-  let failed = false
+  let stream, retry
+  let isForbidden = false
 
   const close = () => {
     clearTimeout(retry)
@@ -63,7 +67,7 @@
   // A hidden page holds no connection (HTTP/1.1 has six for all tabs) and catches up when shown.
   const connect = quietly(() => {
     close()
-    if (document.visibilityState === 'hidden' || leaving || failed) return
+    if (document.visibilityState === 'hidden' || isForbidden) return
     const opened = (stream = new EventSource(`/.forerun/events?cursor=${seen}`))
     // Browsers differ in which errors they retry, and how soon; a new stream is the same in all.
     // It starts at what was seen. The jitter spreads the tabs when a server comes back.
@@ -85,7 +89,7 @@
     seen = id || seen
     if (kind === 'hub-gap' || fromElsewhere) verify().catch(() => {})
     // What was asked for again only for the sake of a problem is in the page already.
-    if (kind !== 'hub-gap' && !(isOld(id) && /change|reload/.test(kind))) act(data ? JSON.parse(data) : {}, id)
+    if (!(isOld(id) && /change|reload/.test(kind))) act(data ? JSON.parse(data) : {}, id)
   }
 
   // ---- What happened --------------------------------------------------------------------------
@@ -95,28 +99,33 @@
     reload: (_, id) => reload([id]),
     problem: (what) => show(what),
     mended: () => hide(),
-    'hub-gap': () => {},
+    // A problem that still stands is told again after this.
+    'hub-gap': () => hide(),
   }
 
   // Keeps the scroll position, which browsers do not when the page asked them not to, and the ids
   // that the page after this one reports.
+  let isLeaving = false
   const reload = (ids = []) => {
-    if (leaving) return
-    leaving = true
-    quietly(() => sessionStorage.setItem(KEY, JSON.stringify({ ids, since: now(), x: scrollX, y: scrollY })))()
+    if (isLeaving) return
+    isLeaving = true
+    const left = { ids, since: now(), x: scrollX, y: scrollY }
+    quietly(() => sessionStorage.setItem(KEY, JSON.stringify(left)))()
     location.reload()
+    // Its reader may have chosen to stay.
+    setTimeout(() => (isLeaving = false), LOAD_MS)
   }
 
-  // After a gap only the page's validator can say whether something was missed: `hash.digest`, of
-  // the page and of what it needs. A large page may be answered before what it needs is known.
-  const tagOf = (text) => text.replace(/^W\/|"/g, '').replace(/^live-/, '').replace(/[-;].*/, '')
+  // After a gap only the page's validator, `version.digest`, can say whether something was missed:
+  // the version is of the page and of all that it needs. Until the server knows what that is, there
+  // is no digest. Encodings and the cursor come after it.
+  const tagOf = (text) => text.replace(/^W\/|"|~.*|-(gzip|br|zstd)(?="?$)/g, '').replace(/^live-/, '')
   const verify = async (tries = 3) => {
-    const answer = await fetch(location.href, { method: 'HEAD', cache: 'no-store', headers: { accept: 'text/html' } })
-    const [here, there] = [tagOf(page), tagOf(answer.headers.get('etag') || '')]
-    if (!there && (answer.status === 404) === missing()) return
-    const [hash, digest] = there.split('.')
-    if (here === (here.includes('.') ? there : hash)) return
-    if (here.split('.')[0] !== hash || digest || !tries) return reload()
+    const headers = { accept: 'text/html' }
+    const answer = await fetch(location.href, { method: 'HEAD', cache: 'no-store', headers })
+    const [here, there] = [page, answer.headers.get('etag') || page].map(tagOf)
+    if (here === there) return
+    if (there.includes('.') || isMissing || answer.status === 404 || !tries) return reload()
     await wait(1000)
     return verify(tries - 1)
   }
@@ -128,20 +137,24 @@
     const inPlace = mine.every((file) => file.what === 'modified' && /^(style|image)$/.test(file.kind))
     if (all || !mine.length || !inPlace || document.readyState === 'loading') return reload([id])
     waiting.push({ id, since: now(), files: mine })
-    if (waiting.length === 1) work().catch(() => reload([id]))
+    work()
   }
 
   // One at a time; what is heard meanwhile is done together.
   const waiting = []
+  let isWorking = false
   const work = async () => {
-    while (waiting.length && !leaving) {
-      const batch = waiting.slice()
-      const files = batch.flatMap((change) => change.files)
+    if (isWorking) return
+    isWorking = true
+    while (waiting.length) {
+      const batch = waiting.splice(0)
       const ids = batch.map((change) => change.id)
-      if (!(await refresh(files, ids[ids.length - 1]))) return reload(ids)
-      painted(ids, batch[0].since)
-      waiting.splice(0, batch.length)
+      const files = batch.flatMap((change) => change.files)
+      const isDone = await refresh(files, ids[ids.length - 1]).catch(() => false)
+      if (isDone) painted(ids, batch[0].since)
+      else reload(ids)
     }
+    isWorking = false
   }
 
   // ---- In place -------------------------------------------------------------------------------
@@ -168,14 +181,17 @@
     found.clear()
     for (const { url } of files) versions.set(pathOf(url), version)
     const images = files.filter((file) => file.kind === 'image')
-    const links = [...document.querySelectorAll('link[rel~=stylesheet][href]')].filter((link) => fresh(link.getAttribute('href'), link.baseURI))
+    const links = [...document.querySelectorAll('link[rel~=stylesheet][href]')]
+    const swapped = links.filter((link) => fresh(link.getAttribute('href'), link.baseURI)).map(swap)
     // A background that is not loaded yet would be blank for a moment.
-    await Promise.all([...links.map(swap), ...images.map(({ url }) => loaded(Object.assign(new Image(), { src: fresh(url) })))])
+    const load = ({ url }) => loaded(Object.assign(new Image(), { src: `${url}?forerun=${version}` }))
+    await Promise.all([...swapped, ...images.map(load)])
     const waits = []
     for (const sheet of document.styleSheets) freshen(sheet, sheet.href || document.baseURI, waits)
     if (images.length) freshenElements(waits)
     await Promise.all(waits)
-    const fetched = new Set(performance.getEntriesByType('resource').map((entry) => pathOf(entry.name)))
+    // What was never fetched is the business of another page.
+    const fetched = new Set(performance.getEntriesByType('resource').map(({ name }) => pathOf(name)))
     const paths = files.map((file) => pathOf(file.url))
     return paths.some((path) => found.has(path)) && paths.every((path) => found.has(path) || !fetched.has(path))
   }
@@ -224,7 +240,7 @@
     }
     const at = [...sheet.cssRules].indexOf(rule)
     // Before the old one, which therefore wins until it goes.
-    sheet.insertRule(rule.cssText.replace(/url\("(?:\\.|[^"\\])*"\)/, () => `url(${JSON.stringify(new URL(href, base).href)})`), at)
+    sheet.insertRule(rule.cssText.replace(/url\("(?:\\.|[^"\\])*"\)/, () => cssUrl(href, base)), at)
     const added = sheet.cssRules[at]
     const drop = (which) => sheet.deleteRule([...sheet.cssRules].indexOf(which))
     waits.push(
@@ -245,20 +261,25 @@
     return false
   }
 
+  const cssUrl = (href, base) => `url(${JSON.stringify(new URL(href, base).href)})`
+  const CSS_URL = /url\(\s*(?:"((?:\\.|[^"\\])*)"|'([^']*)'|([^"')\s]*))\s*\)/g
+
   const freshenStyle = (style, base) => {
     if (!style.cssText.includes('url(')) return
     for (const name of style) {
       const value = style.getPropertyValue(name)
-      const better = value.replace(/url\(\s*(?:"((?:\\.|[^"\\])*)"|'([^']*)'|([^"')\s]*))\s*\)/g, (whole, ...texts) => {
-        const href = fresh(texts.find((text) => text !== undefined), base)
-        return href ? `url(${JSON.stringify(new URL(href, base).href)})` : whole
+      const better = value.replace(CSS_URL, (whole, double, single, bare) => {
+        const href = fresh(double || single || bare || '#', base)
+        return href ? cssUrl(href, base) : whole
       })
       if (better !== value) style.setProperty(name, better, style.getPropertyPriority(name))
     }
   }
 
+  const SHOWING = 'img,source,input[src],embed,object,video[poster],image,link[rel~=icon],[style]'
+
   const freshenElements = (waits) => {
-    for (const element of document.querySelectorAll('img,source,input[src],embed,object,video[poster],image,link[rel~=icon],[style]')) {
+    for (const element of document.querySelectorAll(SHOWING)) {
       const base = element.baseURI
       let touched = false
       const set = (name, better) => {
@@ -266,7 +287,10 @@
         element.setAttribute(name, better)
         touched = true
       }
-      for (const name of ['src', 'href', 'poster', 'data']) set(name, fresh(element.getAttribute(name) || 'about:blank', base))
+      for (const name of ['src', 'href', 'poster', 'data']) {
+        const url = element.getAttribute(name)
+        if (url) set(name, fresh(url, base))
+      }
       const srcset = element.getAttribute('srcset')
       if (srcset) set('srcset', srcset.replace(/[^\s,]\S*[^\s,]/g, (text) => fresh(text, base) || text))
       if (element.style) freshenStyle(element.style, base)
@@ -289,8 +313,7 @@
     const part = (name, content) => Object.assign(document.createElement(name), { textContent: content })
     overlay = document.createElement('forerun-problem')
     // Inline and important, for the page's own rules reach this element, but nothing in it.
-    const host = 'all: initial; display: block; position: fixed; inset: auto 0 0 0; width: auto; z-index: 2147483647; background: none'
-    for (const declaration of host.split('; ')) overlay.style.setProperty(...declaration.split(': '), 'important')
+    for (const declaration of HOST) overlay.style.setProperty(...declaration.split(': '), 'important')
     const shadow = overlay.attachShadow({ mode: 'closed' })
     const button = Object.assign(part('button', '\u00d7'), { title: 'Close', onclick: hide })
     button.setAttribute('aria-label', 'Close')
@@ -298,9 +321,11 @@
     card.setAttribute('role', 'alert')
     const header = part('header')
     header.append(part('h1', title), button)
-    // eslint-disable-next-line no-control-regex
+    // Builds colour their words for terminals.
     const words = `${text}`.replace(/\u001b\[[\d;?]*[A-Za-z]/g, '').trim()
-    card.append(header, ...(words ? [part('pre', words)] : []), part('p', 'The site stays as it was. This goes when the problem is mended.'))
+    card.append(header)
+    if (words) card.append(part('pre', words))
+    card.append(part('p', 'The site stays as it was. This goes when the problem is mended.'))
     shadow.append(card)
     // A sheet made by script passes a policy that forbids inline styles.
     const sheet = new CSSStyleSheet()
@@ -312,21 +337,28 @@
     if (overlay.showPopover) overlay.showPopover()
   }
 
+  const HOST = [
+    'all: initial', 'display: block', 'position: fixed', 'inset: auto 0 0 0', 'width: auto',
+    'background: none', 'z-index: 2147483647',
+  ]
   const LOOK = `
     section {
       --paper: #fffdfa; --ink: #24201c; --soft: #6d655c; --line: #e6ddd1; --code: #f6f0e7; --red: #c0271a;
-      color-scheme: light dark; box-sizing: border-box; max-width: 56rem; margin: 0 auto 1rem; width: calc(100% - 2rem);
+      color-scheme: light dark; box-sizing: border-box;
+      max-width: 56rem; width: calc(100% - 2rem); margin: 0 auto 1rem;
       border: 1px solid var(--line); border-top: 4px solid var(--red); border-radius: 10px;
       background: var(--paper); color: var(--ink); box-shadow: 0 12px 40px rgb(0 0 0 / .28); overflow: hidden;
       font: 15px/1.5 system-ui, sans-serif; text-align: start;
     }
     header { display: flex; gap: 1rem; align-items: flex-start; padding: .8rem .8rem .6rem 1.2rem }
     h1 { flex: 1; margin: .15rem 0 0; font-size: 1.05rem; font-weight: 650; overflow-wrap: anywhere }
-    button { border: 0; border-radius: 6px; width: 2rem; height: 2rem; background: none; color: var(--soft); font: 1.35rem/1 system-ui; cursor: pointer }
+    button { border: 0; border-radius: 6px; width: 2rem; height: 2rem; background: none;
+      color: var(--soft); font: 1.35rem/1 system-ui; cursor: pointer }
     button:hover { background: var(--code); color: var(--ink) }
     button:focus-visible { outline: 2px solid var(--red) }
-    pre { margin: 0 1.2rem; padding: .7rem .9rem; max-height: 40vh; overflow: auto; border-radius: 6px; background: var(--code);
-      font: 13px/1.55 ui-monospace, "DejaVu Sans Mono", monospace; white-space: pre-wrap; overflow-wrap: anywhere; tab-size: 4 }
+    pre { margin: 0 1.2rem; padding: .7rem .9rem; max-height: 40vh; overflow: auto;
+      border-radius: 6px; background: var(--code); white-space: pre-wrap; overflow-wrap: anywhere;
+      font: 13px/1.55 ui-monospace, "DejaVu Sans Mono", monospace; tab-size: 4 }
     p { margin: .7rem 1.2rem .9rem; color: var(--soft); font-size: .85rem }
     @media (prefers-color-scheme: dark) {
       section { --paper: #211f1d; --ink: #efe9e1; --soft: #a59b8f; --line: #3b3733; --code: #171513; --red: #ff6a57 }
@@ -336,14 +368,15 @@
   // ---- What the page complains of -------------------------------------------------------------
 
   let [second, told] = [0, 0]
-  const complain = quietly((text, source = '') => {
+  const complain = quietly((words, place = '') => {
     if (forwarding === 'off') return
-    const this_second = Math.floor(now() / 1000)
-    if (second !== this_second) [second, told] = [this_second, 0]
+    const current = Math.floor(now() / 1000)
+    if (second !== current) [second, told] = [current, 0]
     told += 1
     if (told > CONSOLE_PER_SECOND) return
-    const shorter = source.replace(location.origin, '').slice(0, 200)
-    tell({ kind: 'console', level: 'error', text: text.slice(0, CONSOLE_CHARS), source: shorter })
+    // Half of a pair of surrogates is no JSON to the server.
+    const text = `${words}`.slice(0, CONSOLE_CHARS).replace(/\p{Surrogate}/gu, '\ufffd')
+    tell({ kind: 'console', level: 'error', text, source: place.replace(location.origin, '').slice(0, 200) })
   })
 
   const worded = (value) => {
@@ -352,11 +385,19 @@
     return quietly(() => JSON.stringify(value))() || Object.prototype.toString.call(value)
   }
   const sentence = ([first, ...rest]) => {
-    const text = typeof first === 'string' ? first.replace(/%[sdifoOc]/g, (mark) => (!rest.length ? mark : mark === '%c' ? (rest.shift(), '') : worded(rest.shift()))) : worded(first)
-    return [text, ...rest.map(worded)].join(' ')
+    const filled = (mark) => {
+      if (!rest.length) return mark
+      const value = rest.shift()
+      return mark === '%c' ? '' : worded(value)
+    }
+    const start = typeof first === 'string' ? first.replace(/%[sdifoOc]/g, filled) : worded(first)
+    return [start, ...rest.map(worded)].join(' ')
   }
   // Chromium writes `at f (URL:1:2)`, Firefox `f@URL:1:2`.
-  const placeIn = (stack) => ((stack || '').match(/https?:\/\/[^\s()]+:\d+:\d+/g) || []).find((place) => !place.includes('/.forerun/')) || ''
+  const placeIn = (stack) => {
+    const places = `${stack}`.match(/https?:\/\/[^\s()]+:\d+:\d+/g) || []
+    return places.find((place) => !place.includes('/.forerun/')) || ''
+  }
 
   const original = console.error
   if (forwarding !== 'off') {
@@ -373,8 +414,8 @@
   }))
   // A policy that forbids the stream will go on doing so.
   document.addEventListener('securitypolicyviolation', quietly(({ blockedURI, effectiveDirective }) => {
-    if (failed || !/\/\.forerun\/events/.test(blockedURI)) return
-    failed = true
+    if (isForbidden || !blockedURI.includes('/.forerun/events')) return
+    isForbidden = true
     close()
     tell({ kind: 'blocked', text: `${effectiveDirective} forbids the stream of changes` })
   }))
@@ -386,7 +427,9 @@
     sessionStorage.removeItem(KEY)
     if (!left || now() - left.since > 30_000) return
     let moved = false
-    for (const kind of ['wheel', 'touchstart', 'pointerdown', 'keydown']) addEventListener(kind, () => (moved = true), { once: true, passive: true })
+    for (const kind of ['wheel', 'touchstart', 'pointerdown', 'keydown']) {
+      addEventListener(kind, () => (moved = true), { once: true, passive: true })
+    }
     // Once what was parsed is there, and again when images have made the page as long as it was.
     const restore = () => moved || scrollTo({ left: left.x, top: left.y, behavior: 'instant' })
     addEventListener('load', quietly(() => requestAnimationFrame(restore)), { once: true })
@@ -401,8 +444,9 @@
   // A page that waits in the back-forward cache must hold no stream, or it is thrown out of it.
   addEventListener('pagehide', close)
   addEventListener('pageshow', (event) => {
-    if (event.persisted) leaving = false
-    if (event.persisted) connect()
+    if (!event.persisted) return
+    isLeaving = false
+    connect()
   })
   addEventListener('online', connect)
   connect()

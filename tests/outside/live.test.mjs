@@ -6,12 +6,9 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { test } from 'node:test'
-import { chromium, firefox, withBrowser } from './lib/browser.mjs'
-import { withDev } from './lib/forerun.mjs'
-import { edit, writeSite } from './lib/tools.mjs'
-
-const SEEN_MS = 15_000
+import { chromium, firefox } from './lib/browser.mjs'
+import { hasColour, hasTitle, isUntouched, liveIn, pretend, pretendHidden, until } from './lib/live.mjs'
+import { edit } from './lib/tools.mjs'
 
 const square = (size) => `<svg xmlns="http://www.w3.org/2000/svg" width="${size}" height="${size}"><rect width="${size}" height="${size}" fill="teal"/></svg>`
 const colour = (value) => `body { color: ${value} }\n`
@@ -69,53 +66,8 @@ Promise.reject(new Error('refused'))`,
   '404.html': '<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<title>nothing here</title>\n<h1>nothing here</h1>',
 }
 
-// ---- What is looked at in a page ----------------------------------------------------------------
-
-async function open(browser, url, before) {
-  const page = await browser.newPage()
-  page.complaints = []
-  page.on('console', (message) => message.type() === 'error' && page.complaints.push(message.text()))
-  page.on('pageerror', (error) => page.complaints.push(error.message))
-  if (before) await page.evaluateOnNewDocument(before)
-  await page.goto(url, { waitUntil: 'load', timeout: 30_000 })
-  await page.evaluate(() => (window.untouched = true))
-  return page
-}
-
-const until = (page, test, ...values) => page.waitForFunction(test, { timeout: SEEN_MS, polling: 20 }, ...values)
-const isUntouched = (page) => page.evaluate(() => window.untouched === true)
-const hasColour = (page, selector, value) =>
-  until(page, (selector, value) => getComputedStyle(document.querySelector(selector)).color === value, selector, value)
-const hasTitle = async (page, title) => {
-  // A navigation may end the wait; the page after it is asked again.
-  for (let tries = 0; tries < 3; tries += 1) {
-    const found = await until(page, (title) => document.title === title, title).then(() => true, (error) => error)
-    if (found === true) return
-    if (!/context|navigat|detached|destroyed|actor/i.test(found.message)) throw found
-  }
-  assert.fail(`no page with the title ${title}`)
-}
-
-/** Says in the page whether it is shown, as a browser does. */
-const pretend = (state) => {
-  Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => state })
-  document.dispatchEvent(new Event('visibilitychange'))
-}
-const pretendHidden = () => Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => 'hidden' })
-
 for (const kind of [chromium, firefox]) {
-  const options = { skip: kind.lacks(), timeout: 120_000 }
-
-  /** A fresh copy of the site, served with live reload and opened in this browser. */
-  const live = (name, use, settings = {}) =>
-    test(`${kind.name}: ${name}`, options, async (t) => {
-      const root = writeSite(site)
-      await withDev(root, settings.args || [], (server) =>
-        withBrowser(kind, server, settings, (browser) =>
-          use({ t, root, server, browser, open: (target, before) => open(browser, server.origin + target, before) }),
-        ),
-      )
-    })
+  const live = liveIn(kind, site)
 
   live('a style sheet is swapped in place: nothing flashes, nothing scrolls', async ({ root, server, open }) => {
     const page = await open('/')

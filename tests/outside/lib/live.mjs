@@ -1,0 +1,67 @@
+// Pages that are open while their site is edited, and what is looked at in them.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { withBrowser } from './browser.mjs'
+import { withDev } from './forerun.mjs'
+import { writeSite } from './tools.mjs'
+
+const SEEN_MS = 15_000
+
+/**
+ * Returns `live(name, use, settings)`: a test in one kind of browser, with a copy of the site of its
+ * own that is served with live reload. `use` gets `{ t, root, server, browser, open(target) }`.
+ */
+export function liveIn(kind, site) {
+  const options = { skip: kind.lacks(), timeout: 120_000 }
+  return (name, use, settings = {}) =>
+    test(`${kind.name}: ${name}`, options, async (t) => {
+      const root = writeSite(site)
+      await withDev(root, settings.args || [], (server) =>
+        withBrowser(kind, server, settings, (browser) =>
+          use({ t, root, server, browser, open: (target, before) => open(browser, server.origin + target, before) }),
+        ),
+      )
+    })
+}
+
+/** Opens a tab, marks its document, and gathers what it complains of in `page.complaints`. */
+async function open(browser, url, before) {
+  const page = await browser.newPage()
+  page.complaints = []
+  page.on('console', (message) => message.type() === 'error' && page.complaints.push(message.text()))
+  page.on('pageerror', (error) => page.complaints.push(error.message))
+  if (before) await page.evaluateOnNewDocument(before)
+  await page.goto(url, { waitUntil: 'load', timeout: 30_000 })
+  await page.evaluate(() => (window.untouched = true))
+  return page
+}
+
+/** Whether it is still the document that was opened. */
+export const isUntouched = (page) => page.evaluate(() => window.untouched === true)
+
+/** Waits until a test that runs in the page holds. */
+export const until = (page, test, ...values) => page.waitForFunction(test, { timeout: SEEN_MS, polling: 20 }, ...values)
+
+export const hasColour = (page, selector, value) =>
+  until(page, (selector, value) => getComputedStyle(document.querySelector(selector)).color === value, selector, value)
+
+/** Waits for a title, also that of a document which replaces this one. */
+export async function hasTitle(page, title) {
+  // A navigation may end the wait; the page after it is asked again.
+  for (let tries = 0; tries < 3; tries += 1) {
+    const found = await until(page, (title) => document.title === title, title).then(() => true, (error) => error)
+    if (found === true) return
+    if (!/context|navigat|detached|destroyed|actor/i.test(found.message)) throw found
+  }
+  assert.fail(`no page with the title ${title}`)
+}
+
+/** Runs in a page: it is shown or hidden from now on, as when its tab is. */
+export const pretend = (state) => {
+  Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => state })
+  document.dispatchEvent(new Event('visibilitychange'))
+}
+
+/** Runs before a page: it is opened in a tab that is hidden. */
+export const pretendHidden = () => Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => 'hidden' })
