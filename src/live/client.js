@@ -16,7 +16,11 @@
   const LOAD_MS = 5000
   const CONSOLE_PER_SECOND = 20
   const CONSOLE_CHARS = 2000
+  const PLACE_CHARS = 200
+  const LEFT_MS = 30_000
   const KEY = `forerun ${location.pathname}`
+  // A page's <base> leads elsewhere.
+  const HERE = location.origin
 
   const quietly = (act) => (...values) => {
     try {
@@ -30,7 +34,9 @@
   const tell = quietly((what) => {
     const headers = { 'content-type': 'application/json' }
     const body = JSON.stringify(what)
-    fetch('/.forerun/told', { method: 'POST', keepalive: true, headers, body }).catch(() => {})
+    // The referrer names the page, whatever the page says of referrers to others.
+    const how = { method: 'POST', keepalive: true, referrerPolicy: 'same-origin', headers, body }
+    fetch(`${HERE}/.forerun/told`, how).catch(() => {})
   })
   // The first frame may have begun already; when a second one begins, one has been painted.
   const painted = (ids, since) => {
@@ -42,14 +48,15 @@
   const pathOf = (text, base = location.href) => {
     try {
       const url = new URL(text, base)
-      return url.origin === location.origin ? decodeURIComponent(url.pathname) : ''
+      return url.origin === HERE ? decodeURIComponent(url.pathname) : ''
     } catch {
       return ''
     }
   }
   const pageOf = (text) => pathOf(text).replace(/\/(index\.html)?$/, '')
   const isMissing = page.startsWith('missing-')
-  const isMine = (url) => pageOf(url) === pageOf(location.href) || (isMissing && pathOf(url) === '/404.html')
+  const isHere = (url) => pageOf(url) === pageOf(location.href)
+  const isMine = (url) => isHere(url) || (isMissing && pathOf(url) === '/404.html')
 
   // ---- The stream -----------------------------------------------------------------------------
 
@@ -68,7 +75,7 @@
   const connect = quietly(() => {
     close()
     if (document.visibilityState === 'hidden' || isForbidden) return
-    const opened = (stream = new EventSource(`/.forerun/events?cursor=${seen}`))
+    const opened = (stream = new EventSource(`${HERE}/.forerun/events?cursor=${seen}`))
     // Browsers differ in which errors they retry, and how soon; a new stream is the same in all.
     // It starts at what was seen. The jitter spreads the tabs when a server comes back.
     opened.onerror = () => {
@@ -184,7 +191,7 @@
     const links = [...document.querySelectorAll('link[rel~=stylesheet][href]')]
     const swapped = links.filter((link) => fresh(link.getAttribute('href'), link.baseURI)).map(swap)
     // A background that is not loaded yet would be blank for a moment.
-    const load = ({ url }) => loaded(Object.assign(new Image(), { src: `${url}?forerun=${version}` }))
+    const load = ({ url }) => loaded(Object.assign(new Image(), { src: `${HERE}${url}?forerun=${version}` }))
     await Promise.all([...swapped, ...images.map(load)])
     const waits = []
     for (const sheet of document.styleSheets) freshen(sheet, sheet.href || document.baseURI, waits)
@@ -193,7 +200,8 @@
     // What was never fetched is the business of another page.
     const fetched = new Set(performance.getEntriesByType('resource').map(({ name }) => pathOf(name)))
     const paths = files.map((file) => pathOf(file.url))
-    return paths.some((path) => found.has(path)) && paths.every((path) => found.has(path) || !fetched.has(path))
+    const isDone = (path) => found.has(path) || !fetched.has(path)
+    return paths.some((path) => found.has(path)) && paths.every(isDone)
   }
 
   const loaded = (image) => atMost(image.decode())
@@ -376,7 +384,8 @@
     if (told > CONSOLE_PER_SECOND) return
     // Half of a pair of surrogates is no JSON to the server.
     const text = `${words}`.slice(0, CONSOLE_CHARS).replace(/\p{Surrogate}/gu, '\ufffd')
-    tell({ kind: 'console', level: 'error', text, source: place.replace(location.origin, '').slice(0, 200) })
+    const source = place.replace(HERE, '').slice(0, PLACE_CHARS)
+    tell({ kind: 'console', level: 'error', text, source })
   })
 
   const worded = (value) => {
@@ -425,7 +434,7 @@
   const arrive = quietly(() => {
     const left = JSON.parse(sessionStorage.getItem(KEY))
     sessionStorage.removeItem(KEY)
-    if (!left || now() - left.since > 30_000) return
+    if (!left || now() - left.since > LEFT_MS) return
     let moved = false
     for (const kind of ['wheel', 'touchstart', 'pointerdown', 'keydown']) {
       addEventListener(kind, () => (moved = true), { once: true, passive: true })
