@@ -448,7 +448,15 @@
     }), { once: true })
   })
 
+  // Going back, browsers take what they have in their cache without asking. A page that comes from
+  // there too has its old cursor, and catches up; one that was fetched anew may have old sheets.
+  const mindHistory = quietly(() => {
+    const [{ type, transferSize }] = performance.getEntriesByType('navigation')
+    if (type === 'back_forward' && transferSize) reload()
+  })
+
   arrive()
+  addEventListener('load', mindHistory, { once: true })
   document.addEventListener('visibilitychange', connect)
   // A page that waits in the back-forward cache must hold no stream, or it is thrown out of it.
   addEventListener('pagehide', close)
