@@ -246,6 +246,8 @@
       if (rule.styleSheet) freshen(rule.styleSheet, rule.styleSheet.href, waits)
       return
     }
+    // Chromium loses a sheet whose imports change while it is imported itself.
+    if (sheet.ownerRule) return waits.push(Promise.reject(new Error('an import in an import')))
     const at = [...sheet.cssRules].indexOf(rule)
     // Before the old one, which therefore wins until it goes.
     sheet.insertRule(rule.cssText.replace(/url\("(?:\\.|[^"\\])*"\)/, () => cssUrl(href, base)), at)

@@ -22,6 +22,9 @@ const site = {
 <link rel=stylesheet href=/disabled.css disabled>
 <style>@import "/import.css" screen;</style>
 <h1 style="background: url('/tile.svg?x#y')">sheets</h1>`),
+  'deep.html': page('deep', `<link rel=stylesheet href=/deep.css><h1>deep</h1>`),
+  'deep.css': '@import "deeper.css";',
+  'deeper.css': '@import "import.css"; body { color: rgb(4, 4, 4) }',
   'canvas.html': page('canvas', `<canvas></canvas>
 <script>
   const image = new Image()
@@ -80,6 +83,15 @@ for (const kind of [chromium, firefox]) {
     assert.match(await page.$eval('link[rel=stylesheet]', (link) => link.href), /style\.css\?a=1&b&forerun=[\d.]+$/)
     assert.ok(await isUntouched(page))
     assert.deepEqual(page.complaints, [])
+  })
+
+  live('an import of an import is kept true as well', async ({ root, open }) => {
+    const page = await open('/deep.html')
+    for (const value of ['rgb(2, 2, 2)', 'rgb(3, 3, 3)']) {
+      edit(root, 'import.css', `h1 { color: ${value} }`)
+      await hasColour(page, 'h1', value)
+      await hasColour(page, 'body', 'rgb(4, 4, 4)')
+    }
   })
 
   live('an image that only a script uses reloads the page', async ({ root, server, open }) => {

@@ -1,12 +1,12 @@
 // Pages that are open while their site is edited, and what is looked at in them.
 
-import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { withBrowser } from './browser.mjs'
 import { withDev } from './forerun.mjs'
 import { writeSite } from './tools.mjs'
 
 const SEEN_MS = 15_000
+const REPLACED_MAX = 4
 
 /**
  * Returns `live(name, use, settings)`: a test in one kind of browser, with a copy of the site of its
@@ -40,22 +40,22 @@ async function open(browser, url, before) {
 /** Whether it is still the document that was opened. */
 export const isUntouched = (page) => page.evaluate(() => window.untouched === true)
 
-/** Waits until a test that runs in the page holds. */
-export const until = (page, test, ...values) => page.waitForFunction(test, { timeout: SEEN_MS, polling: 20 }, ...values)
+/** Waits until a test holds that runs in the page, or in the one that replaces it meanwhile. */
+export async function until(page, test, ...values) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await page.waitForFunction(test, { timeout: SEEN_MS, polling: 20 }, ...values)
+    } catch (error) {
+      const isReplaced = /context|navigat|detached|destroyed|actor/i.test(error.message)
+      if (!isReplaced || tries === REPLACED_MAX) throw error
+    }
+  }
+}
 
 export const hasColour = (page, selector, value) =>
   until(page, (selector, value) => getComputedStyle(document.querySelector(selector)).color === value, selector, value)
 
-/** Waits for a title, also that of a document which replaces this one. */
-export async function hasTitle(page, title) {
-  // A navigation may end the wait; the page after it is asked again.
-  for (let tries = 0; tries < 3; tries += 1) {
-    const found = await until(page, (title) => document.title === title, title).then(() => true, (error) => error)
-    if (found === true) return
-    if (!/context|navigat|detached|destroyed|actor/i.test(found.message)) throw found
-  }
-  assert.fail(`no page with the title ${title}`)
-}
+export const hasTitle = (page, title) => until(page, (title) => document.title === title, title)
 
 /** Runs in a page: it is shown or hidden from now on, as when its tab is. */
 export const pretend = (state) => {
