@@ -13,7 +13,7 @@
 //! certificate  root of certificate: the local authority, and how to trust it
 //! http2        one peer: promises, 103, turns, bytes
 //! http1        the same answers over HTTP/1.1
-//! live         the root of a site -> settled batches of paths that may have changed
+//! live         changes on disk -> the next snapshot -> what open pages are told
 //! door         what both doors share: the service, bodies
 //! answer       pure: request + what the peer holds + one snapshot -> Answer
 //! hub          publish, read after a cursor, wait: a log of events, and feeds of it

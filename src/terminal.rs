@@ -16,6 +16,16 @@ impl Style {
         }
     }
 
+    /// Returns the style of what no person looks at.
+    pub const fn plain() -> Self {
+        Self { painted: false }
+    }
+
+    /// Returns whether output is painted, as a terminal shows it.
+    pub const fn is_painted(self) -> bool {
+        self.painted
+    }
+
     /// What a line is about.
     pub fn strong(self, text: &str) -> String {
         self.paint("1", text)
@@ -34,6 +44,16 @@ impl Style {
     /// What should not be overlooked.
     pub fn warning(self, text: &str) -> String {
         self.paint("33", text)
+    }
+
+    /// What went well.
+    pub fn success(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// What went wrong.
+    pub fn failure(self, text: &str) -> String {
+        self.paint("31", text)
     }
 
     fn paint(self, code: &str, text: &str) -> String {

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 /// Which floors the modules of a floor may name, besides their own.
 const FLOORS: &str = "
     main         -> cli serve plan certificate terminal
-    cli          -> serve plan certificate answer site tls terminal
-    serve        -> http1 http2 door access_log answer site tls terminal
-    live         -> site
+    cli          -> serve live plan certificate answer site tls terminal
+    serve        -> live http1 http2 door access_log answer hub site tls terminal
+    live         -> door answer hub site terminal
     plan         -> answer site terminal
     certificate  -> tls terminal
     http2        -> door access_log answer hub site
@@ -30,6 +30,8 @@ const DOORS: &str = "
     h2               -> http2
     hyper            -> http1
     hyper_util       -> http1
+    fast_qr          -> serve
+    open             -> live::browser
     rcgen            -> tls
     rustls_pemfile   -> tls
     x509_parser      -> tls
@@ -41,7 +43,8 @@ const DOORS: &str = "
     cap_std          -> site::load tls cli
     socket2          -> serve
     tokio::net       -> serve
-    tokio::signal    -> serve
+    tokio::process   -> live::build
+    tokio::signal    -> serve live::keys
 ";
 
 const LINE_COLUMNS_MAX: usize = 100;
