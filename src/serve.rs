@@ -2,8 +2,10 @@
 //!
 //! Read on in [`listen`] (addresses and ports) and [`runtime`] (one thread a core).
 
+pub mod address;
 mod greeting;
 mod listen;
+pub mod qr;
 mod runtime;
 
 use std::io::{self, Write as _};
