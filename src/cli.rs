@@ -6,12 +6,14 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::answer::{Deliver, Options};
 use crate::certificate::CertificateOptions;
+use crate::live::LiveOptions;
 use crate::plan::{Format, PlanOptions};
-use crate::serve::{Certificate, Exposure, Port, ServeOptions};
+use crate::serve::{Certificate, DevOptions, Exposure, Port, ServeOptions, address};
 use crate::site::SiteOptions;
 use crate::site::plan::Push;
 use crate::tls;
@@ -20,12 +22,15 @@ const SERVING: &str = "Serving";
 const AHEAD: &str = "Sending ahead";
 const CERTIFICATE: &str = "Certificate";
 const LIMITS: &str = "Limits";
+const LIVE: &str = "Live reload";
 
 /// What the program was told to do.
 #[derive(Debug)]
 pub enum Command {
     /// Serve a site.
     Serve(ServeOptions),
+    /// Serve a site while it is edited.
+    Dev(DevOptions),
     /// Say what would be sent ahead.
     Plan(PlanOptions),
     /// Say where the local authority is, and how to trust it.
@@ -47,6 +52,7 @@ pub enum Command {
     after_help = "Examples:\n  \
         forerun                         serve ./site at https://localhost:8443/\n  \
         forerun public --port 9000      serve ./public on another port\n  \
+        forerun dev public --open       edit ./public and see every change at once\n  \
         forerun plan /docs/             what would be sent ahead with /docs/, and why\n  \
         forerun certificate             how to make browsers trust the local certificate"
 )]
@@ -61,6 +67,17 @@ struct Arguments {
 enum Subcommands {
     /// Serve a site [default]
     Serve(ServeArguments),
+    /// Serve a site while you edit it: open tabs follow the files
+    ///
+    /// It serves like `serve`, and keeps every open tab true to the disk: a style sheet or an image
+    /// is swapped in place, a page is reloaded where it was scrolled to, and tabs that do not use
+    /// what changed are left alone.
+    #[command(after_help = "Examples:\n  \
+        forerun dev                               edit ./site\n  \
+        forerun dev public --open                 edit ./public, and open it in a browser\n  \
+        forerun dev public --host                 try it on a telephone: scan the code\n  \
+        forerun dev public --run 'sass scss:public/css' --watch scss")]
+    Dev(DevArguments),
     /// Show what would be sent ahead with each page, and why the rest would not
     Plan(PlanArguments),
     /// Show the local certificate authority, and the command that makes this system trust it
@@ -97,20 +114,91 @@ struct SiteArguments {
 }
 
 #[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of the command line"
-)]
 struct ServeArguments {
-    /// The directory to serve
-    #[arg(default_value = "site")]
-    site: PathBuf,
-
     /// The port to listen on; if it is taken, the next free one (0: any)
     ///
     /// Example: forerun --port 9000
     #[arg(long, default_value_t = 8443, help_heading = SERVING)]
     port: u16,
+
+    #[command(flatten)]
+    serving: ServingArguments,
+}
+
+#[derive(Debug, Args)]
+struct DevArguments {
+    /// The port to listen on; if it is taken, the next free one (0: any) [default: one of its own
+    /// for each site]
+    ///
+    /// What a browser keeps for one site is never met by another, and addresses stay the same.
+    /// Example: forerun dev --port 9000
+    #[arg(long, help_heading = SERVING)]
+    port: Option<u16>,
+
+    #[command(flatten)]
+    serving: ServingArguments,
+
+    #[command(flatten)]
+    live: LiveArguments,
+}
+
+#[derive(Debug, Args)]
+struct LiveArguments {
+    /// Open the site in the default browser
+    ///
+    /// Example: forerun dev --open
+    #[arg(long, help_heading = LIVE)]
+    open: bool,
+
+    /// Look at the files every now and then, where the system does not tell of changes
+    ///
+    /// That is so on network drives and in some containers. Example: forerun dev /mnt/site --poll
+    #[arg(long, help_heading = LIVE)]
+    poll: bool,
+
+    /// Leave files out, besides those in .gitignore; may be given more than once
+    ///
+    /// Example: forerun dev --ignore '*.map' --ignore drafts/
+    #[arg(long, value_name = "GLOB", help_heading = LIVE)]
+    ignore: Vec<String>,
+
+    /// Do not show in the terminal what goes wrong in the pages
+    ///
+    /// Example: forerun dev --no-console
+    #[arg(long, help_heading = LIVE)]
+    no_console: bool,
+
+    /// Run a command before serving, and again when what --watch names changes
+    ///
+    /// It is run by `sh` in the current directory. If it fails, the site stays as it is, and the
+    /// pages say why. Example: forerun dev public --run 'sass scss:public/css' --watch scss
+    #[arg(long, value_name = "COMMAND", help_heading = LIVE,
+          value_parser = NonEmptyStringValueParser::new())]
+    run: Option<String>,
+
+    /// Where changes run the command again; may be given more than once
+    ///
+    /// Example: forerun dev public --run make --watch content --watch templates
+    #[arg(long, value_name = "DIR", requires = "run", help_heading = LIVE)]
+    watch: Vec<PathBuf>,
+
+    /// Answer to this host name too; may be given more than once
+    ///
+    /// A page elsewhere may make its own name lead here, so other names are refused.
+    /// Example: forerun dev --host --allow-host laptop.example
+    #[arg(long, value_name = "NAME", value_parser = host, help_heading = LIVE)]
+    allow_host: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+struct ServingArguments {
+    /// The directory to serve
+    #[arg(default_value = "site")]
+    site: PathBuf,
 
     /// Fail if the port is taken
     ///
@@ -256,7 +344,8 @@ fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
     let arguments = Arguments::try_parse_from(arguments)?;
     Ok(match arguments.command {
         None => Command::Serve(serve(arguments.serve)?),
-        Some(Subcommands::Serve(serving)) => Command::Serve(serve(serving)?),
+        Some(Subcommands::Serve(arguments)) => Command::Serve(serve(arguments)?),
+        Some(Subcommands::Dev(arguments)) => Command::Dev(dev(arguments)?),
         Some(Subcommands::Plan(planning)) => Command::Plan(plan(planning)?),
         Some(Subcommands::Certificate(certificate)) => Command::Certificate(CertificateOptions {
             directory: authority_directory(&certificate.site)?,
@@ -270,6 +359,51 @@ fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
 }
 
 fn serve(arguments: ServeArguments) -> anyhow::Result<ServeOptions> {
+    serving(arguments.serving, arguments.port)
+}
+
+fn dev(arguments: DevArguments) -> anyhow::Result<DevOptions> {
+    let LiveArguments {
+        open,
+        poll,
+        ignore,
+        no_console,
+        run,
+        watch,
+        allow_host,
+    } = arguments.live;
+    let site = &arguments.serving.site;
+    for watched in &watch {
+        let Ok(place) = watched.canonicalize() else {
+            bail!("--watch {}: there is no such directory", watched.display());
+        };
+        if site
+            .canonicalize()
+            .is_ok_and(|site| site.starts_with(place))
+        {
+            bail!(
+                "--watch {0} holds the site, so what the command writes would run it for ever; \
+                 watch the directory of its sources",
+                watched.display()
+            );
+        }
+    }
+    let port = arguments.port.unwrap_or_else(|| address::port(site));
+    Ok(DevOptions {
+        serve: serving(arguments.serving, port)?,
+        live: LiveOptions {
+            open,
+            poll,
+            ignored: ignore,
+            console: !no_console,
+            run,
+            watched: watch,
+            allowed_hosts: allow_host,
+        },
+    })
+}
+
+fn serving(arguments: ServingArguments, port: u16) -> anyhow::Result<ServeOptions> {
     log_to_stderr(if arguments.debug {
         "forerun=debug"
     } else {
@@ -299,9 +433,9 @@ fn serve(arguments: ServeArguments) -> anyhow::Result<ServeOptions> {
         certificate,
         exposure,
         port: if arguments.strict_port {
-            Port::Only(arguments.port)
+            Port::Only(port)
         } else {
-            Port::From(arguments.port)
+            Port::From(port)
         },
         answer: Options {
             deliver: match arguments.deliver {
@@ -351,6 +485,16 @@ fn site(root: PathBuf, arguments: &SiteArguments) -> SiteOptions {
             PushArgument::None => Push::None,
         },
     }
+}
+
+/// Reads the name of a host, as requests will name it.
+fn host(text: &str) -> Result<String, String> {
+    if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(address.to_string());
+    }
+    url::Host::parse(text)
+        .map(|host| host.to_string())
+        .map_err(|_| "write a name alone, such as laptop.example: no https://, no port".to_owned())
 }
 
 /// Reads a number of bytes: `300`, `64K`, `4M`, `1G`.
@@ -443,12 +587,52 @@ mod tests {
     }
 
     #[test]
+    fn dev_takes_what_serve_takes_and_what_it_adds() {
+        let line = "forerun dev public --port 1 --explain --open --poll --ignore *.map --ignore b/ \
+                    --no-console --run make --watch src --allow-host Laptop.Example";
+        let Command::Dev(options) = parse(line).unwrap() else {
+            panic!("{line}")
+        };
+        assert_eq!(options.serve.site.root, Path::new("public"));
+        assert_eq!(options.serve.port, Port::From(1));
+        assert!(options.serve.answer.explain);
+        let live = LiveOptions {
+            open: true,
+            poll: true,
+            ignored: vec!["*.map".into(), "b/".into()],
+            console: false,
+            run: Some("make".into()),
+            watched: vec!["src".into()],
+            allowed_hosts: vec!["laptop.example".into()],
+        };
+        assert_eq!(options.live, live);
+    }
+
+    #[test]
+    fn dev_gives_each_site_its_port_unless_told() {
+        let port = |line: &str| match parse(line).unwrap() {
+            Command::Dev(options) => options.serve.port,
+            other => panic!("{other:?}"),
+        };
+        let stable = address::port(Path::new("src"));
+        assert_eq!(port("forerun dev src"), Port::From(stable));
+        assert_eq!(port("forerun dev src --strict-port"), Port::Only(stable));
+        assert_ne!(port("forerun dev tests"), Port::From(stable));
+        assert_eq!(port("forerun dev src --port 0"), Port::From(0));
+    }
+
+    #[test]
     fn mistakes_are_answered_with_their_fix() {
         let said = |line: &str| format!("{:#}", parse(line).unwrap_err());
         assert!(said("forerun --host public").contains("goes before --host"));
         assert!(said("forerun plan public").contains("--site public"));
         assert!(said("forerun --certificate a.pem").contains("--key"));
         assert!(said("forerun --memory 3X").contains("64K"));
+        assert!(said("forerun dev --watch src").contains("--run"));
+        assert!(said("forerun dev src/live --run make --watch src").contains("for ever"));
+        assert!(said("forerun dev --run make --watch no/such").contains("no such directory"));
+        assert!(said("forerun dev --allow-host https://a.example/").contains("name alone"));
+        assert!(said("forerun dev --allow-host a.example:80").contains("name alone"));
     }
 
     #[test]

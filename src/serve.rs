@@ -24,6 +24,7 @@ pub use listen::{Exposure, Port};
 use crate::access_log::{AccessLog, Entry, LINES_WAITING_MAX};
 use crate::answer;
 use crate::door::Service;
+use crate::live::LiveOptions;
 use crate::site::{SiteOptions, SiteRoot};
 use crate::tls::{Refresh, Source, Tls};
 
@@ -49,6 +50,15 @@ pub struct ServeOptions {
     pub answer: answer::Options,
     /// Whether to print a line per answer.
     pub log: bool,
+}
+
+/// What `forerun dev` was told.
+#[derive(Debug, Clone)]
+pub struct DevOptions {
+    /// What it shares with `forerun serve`.
+    pub serve: ServeOptions,
+    /// What follows from edits, and how.
+    pub live: LiveOptions,
 }
 
 /// Where the certificate comes from.
