@@ -596,7 +596,7 @@ mod tests {
         assert_eq!(options.serve.site.root, Path::new("public"));
         assert_eq!(options.serve.port, Port::From(1));
         assert!(options.serve.answer.explain);
-        let live = LiveOptions {
+        let expected = LiveOptions {
             open: true,
             poll: true,
             ignored: vec!["*.map".into(), "b/".into()],
@@ -605,7 +605,7 @@ mod tests {
             watched: vec!["src".into()],
             allowed_hosts: vec!["laptop.example".into()],
         };
-        assert_eq!(options.live, live);
+        assert_eq!(options.live, expected);
     }
 
     #[test]

@@ -110,7 +110,8 @@ pub fn problem_title(style: Style, problem: &Problem) -> String {
 /// Returns the line that says that a problem is gone.
 pub fn mended(style: Style, problem: &Problem) -> String {
     let title = harmless(&problem.title, PROBLEM_CHARACTERS_MAX);
-    format!("{} {}", style.success("mended:"), title)
+    let was = style.faint(&format!("({title})"));
+    format!("{} {was}", style.success("mended"))
 }
 
 /// Returns the line of what a page said on its console.
@@ -325,7 +326,7 @@ mod tests {
             line 13\u{7}
             line 14\u{7}
         ");
-        insta::assert_snapshot!(mended(PLAIN, &failed), @"mended: `make` failed with status 2");
+        insta::assert_snapshot!(mended(PLAIN, &failed), @"mended (`make` failed with status 2)");
     }
 
     #[test]
