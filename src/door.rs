@@ -16,7 +16,9 @@ use self::body::Source;
 use self::live::Live;
 use crate::access_log::{AccessLog, Entry, Way};
 use crate::answer::live::Received;
-use crate::answer::{self, Action, Answer, Authority, Held, Moment, Options, Peer, Pushes};
+use crate::answer::{
+    self, Action, Answer, Authority, Held, LivePage, Moment, Options, Peer, Pushes,
+};
 use crate::site::{Asset, Site, SiteRoot, UrlPath};
 use crate::tls::Tls;
 
@@ -38,6 +40,15 @@ pub struct Service {
     pub log: AccessLog,
     /// The wall clock.
     pub now: fn() -> SystemTime,
+}
+
+/// What an answer is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The snapshot.
+    pub site: &'a Site,
+    /// What a page is told, as it was before the snapshot was taken.
+    pub live: Option<LivePage>,
 }
 
 impl Service {
@@ -69,20 +80,32 @@ impl Service {
         }
     }
 
+    /// Returns what a page is told while its site is edited. To be asked before the snapshot is
+    /// taken that answers: what is published between the two is then told twice, and never lost.
+    pub fn live_page(&self) -> Option<LivePage> {
+        self.live.as_ref().map(Live::page)
+    }
+
     /// Returns the answer to a request.
     pub fn answer(
         &self,
         request: &Parts,
         received: &Received,
         peer: &Peer<'_>,
-        site: &Site,
+        seen: Seen<'_>,
         moment: &Moment,
     ) -> Answer {
         match self.reserved(request) {
             Some(live) if peer.authority == Authority::Covered => {
                 answer::live::answer(&live.pages, request, received, moment)
             }
-            _ => answer::answer(request, peer, site, self.options, moment),
+            _ => {
+                let options = Options {
+                    live: seen.live,
+                    ..self.options
+                };
+                answer::answer(request, peer, seen.site, options, moment)
+            }
         }
     }
 
@@ -183,7 +206,7 @@ pub fn answer_plainly(
     service: &Service,
     request: &Parts,
     received: &Received,
-    site: &Site,
+    seen: Seen<'_>,
     moment: &Moment,
 ) -> Answer {
     let held = Held::default();
@@ -193,7 +216,7 @@ pub fn answer_plainly(
         held: &held,
         informed: false,
     };
-    service.answer(request, received, &peer, site, moment)
+    service.answer(request, received, &peer, seen, moment)
 }
 
 /// How often a door may try to open a file anew.

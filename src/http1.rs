@@ -28,7 +28,7 @@ use crate::access_log::Entry;
 use crate::answer::Body;
 use crate::answer::live::Received;
 use crate::door::body::Source;
-use crate::door::{self, Service};
+use crate::door::{self, Seen, Service};
 use crate::hub::sse::Feed;
 
 /// From one answer to the next request's header being complete.
@@ -109,12 +109,14 @@ async fn respond(
 ) -> Response<Stream> {
     let mut tries = 0;
     loop {
+        let live = service.live_page();
         let site = match service.ready(&request) {
             Some(site) => site,
             None => service.prepare(&request.uri).await,
         };
         let moment = service.moment();
-        let mut answer = door::answer_plainly(&service, &request, &received, &site, &moment);
+        let seen = Seen { site: &site, live };
+        let mut answer = door::answer_plainly(&service, &request, &received, seen, &moment);
         if let Some(action) = answer.action.take() {
             service.act(action);
         }

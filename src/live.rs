@@ -12,7 +12,30 @@ pub mod report;
 pub mod settle;
 pub mod watch;
 
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use futures_util::future::select_all;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::answer::live::{Heard, Told};
+use crate::door::Service;
+use crate::hub::{self, EventId, Hub};
+use crate::site::{Changes, ContentHash, Kind, PushToml, UrlPath, What};
+use crate::terminal::Style;
+use crate::{answer, door};
+use build::Build;
+use keys::{Key, Keys};
+use report::{Console, Problem, Seen};
+use settle::Batch;
+use watch::{Batches, News, Notice, Poll, Watch, WatchOptions};
 
 /// What `forerun dev` was told besides what `forerun serve` is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,4 +54,395 @@ pub struct LiveOptions {
     pub watched: Vec<PathBuf>,
     /// Names by which the site may be asked for, besides those of this machine.
     pub allowed_hosts: Vec<String>,
+}
+
+/// How long a change waits for tabs to say that they have painted it.
+const PAINT_WAIT_MAX: Duration = Duration::from_millis(1500);
+/// How long it waits for further tabs once one has.
+const PAINT_WAIT_MORE: Duration = Duration::from_millis(250);
+/// Changes named to pages one by one; of more they hear only that all may have changed.
+const CHANGES_NAMED_MAX: usize = 200;
+
+/// Returns live reload for the doors, and what pages will tell. `epoch` must differ from that of
+/// every run before.
+pub fn open(options: &LiveOptions, epoch: u64) -> (door::live::Live, mpsc::Receiver<Heard>) {
+    let script = Bytes::from_static(include_bytes!("live/client.js"));
+    let pages = answer::live::Live {
+        hub: Arc::new(Hub::new(epoch, hub::Limits::default())),
+        script_hash: ContentHash::of(&script).to_string(),
+        script,
+    };
+    door::live::Live::new(pages, options.console)
+}
+
+/// Follows the edits of a site until `q` is pressed: swaps the snapshot, then tells the pages.
+///
+/// # Errors
+/// The site cannot be watched.
+pub async fn follow(
+    options: &LiveOptions,
+    service: &Arc<Service>,
+    mut heard: mpsc::Receiver<Heard>,
+    url: &str,
+) -> anyhow::Result<()> {
+    let root = service.site.directory().to_owned();
+    let (_watch, mut batches) = start_watch(options, root).await?;
+    let mut sources = Vec::new();
+    for directory in &options.watched {
+        sources.push(start_watch(options, directory.clone()).await?);
+    }
+    let mut build = options.run.as_ref().map(|command| Build::new(command, "."));
+    if let Some(build) = &mut build {
+        build.start();
+    }
+    let mut keys = Keys::of_stdin().context("cannot hear keys")?;
+    let mut editor = Editor::new(service);
+    if options.open {
+        editor.open(url).await;
+    }
+    loop {
+        tokio::select! {
+            Some(news) = batches.next() => editor.hear(news).await,
+            () = any_change(&mut sources) => if let Some(build) = &mut build { build.start() },
+            happened = next_of(&mut build) => editor.built(happened),
+            Some(heard) = heard.recv() => editor.heard(&heard),
+            () = editor.patience() => editor.report(),
+            key = keys.next() => match key {
+                Key::Help => say(&keys::help(editor.style)),
+                Key::Open => editor.open(url).await,
+                Key::Reload => editor.reload(),
+                Key::Quit => break,
+            },
+        }
+    }
+    if let Some(build) = build {
+        build.stop().await;
+    }
+    Ok(())
+}
+
+async fn start_watch(options: &LiveOptions, root: PathBuf) -> anyhow::Result<(Watch, Batches)> {
+    let options = WatchOptions {
+        root,
+        ignore: options.ignored.clone(),
+        poll: if options.poll {
+            Poll::Every(watch::POLL_EVERY)
+        } else {
+            Poll::Native
+        },
+    };
+    tokio::task::spawn_blocking(move || Watch::start(&options)).await?
+}
+
+/// Waits for a change below any of the directories that the build reads.
+async fn any_change(sources: &mut [(Watch, Batches)]) {
+    if sources.is_empty() {
+        return std::future::pending().await;
+    }
+    loop {
+        let waits = sources
+            .iter_mut()
+            .map(|(_, batches)| Box::pin(batches.next()));
+        match select_all(waits).await.0 {
+            Some(News::Batch(_)) => return,
+            Some(News::Notice(_)) => {}
+            None => return std::future::pending().await,
+        }
+    }
+}
+
+async fn next_of(build: &mut Option<Build>) -> build::Happened {
+    match build {
+        Some(build) => build.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Prints lines for whoever edits. A terminal that is gone is no reason to stop.
+fn say(lines: &str) {
+    let _ = writeln!(io::stdout(), "{lines}");
+}
+
+/// What keeps the site from being what its author wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    Build,
+    Root,
+    PushToml,
+    Unreadable,
+}
+
+/// What one person edits, and what the open tabs make of it.
+struct Editor<'a> {
+    service: &'a Arc<Service>,
+    style: Style,
+    problems: BTreeMap<Cause, Problem>,
+    shown: Option<Problem>,
+    pending: Option<Pending>,
+}
+
+/// A change whose line waits for the tabs.
+struct Pending {
+    id: EventId,
+    paths: Vec<String>,
+    painted: Vec<Duration>,
+    until: Instant,
+}
+
+#[derive(Serialize)]
+struct Announcement<'a> {
+    changed: Vec<Named<'a>>,
+    pages: Vec<&'a str>,
+    all: bool,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    url: &'a str,
+    kind: &'static str,
+    what: &'static str,
+}
+
+impl<'a> Editor<'a> {
+    fn new(service: &'a Arc<Service>) -> Self {
+        service.site.note_changes();
+        Self {
+            service,
+            style: Style::of_stdout(),
+            problems: BTreeMap::new(),
+            shown: None,
+            pending: None,
+        }
+    }
+
+    fn live(&self) -> Option<&door::live::Live> {
+        self.service.live.as_ref()
+    }
+
+    fn publish(&self, kind: &str, data: String) -> Option<EventId> {
+        Some(self.live()?.pages.hub.publish(kind, data))
+    }
+
+    async fn hear(&mut self, news: News) {
+        match news {
+            News::Batch(batch) => self.changed(batch).await,
+            News::Notice(Notice::Polling { reason, every }) => {
+                let said = format!("{reason}; looking every {} ms instead", every.as_millis());
+                say(&self.style.warning(&said));
+            }
+            News::Notice(Notice::RootGone) => {
+                let root = self.service.site.directory().display().to_string();
+                let title = format!("{root} is gone");
+                let text = "The last good state is served until it is back.".to_owned();
+                self.set(Cause::Root, Some(Problem { title, text }));
+            }
+            News::Notice(Notice::RootBack) => self.set(Cause::Root, None),
+        }
+    }
+
+    /// Swaps the snapshot, then tells the pages, then learns what they need now.
+    async fn changed(&mut self, batch: Batch) {
+        let site = Arc::clone(&self.service.site);
+        let refreshed = tokio::task::spawn_blocking(move || {
+            if batch.rescan {
+                return site.refresh_all();
+            }
+            let paths: Vec<_> = batch
+                .paths
+                .iter()
+                .filter_map(|p| site.url_path_of(p))
+                .collect();
+            site.refresh(&paths)
+        });
+        let Ok(changes) = refreshed.await else { return };
+        match &changes.push_toml {
+            PushToml::Same => {}
+            PushToml::Good => self.set(Cause::PushToml, None),
+            PushToml::Bad(why) => {
+                let title = "push.toml cannot be used".to_owned();
+                self.set(
+                    Cause::PushToml,
+                    Some(Problem {
+                        title,
+                        text: why.clone(),
+                    }),
+                );
+            }
+        }
+        self.set(Cause::Unreadable, unreadable(&changes));
+        if changes.changed.is_empty() {
+            return;
+        }
+        self.report();
+        if let Some(id) = self.publish("change", announcement(&changes)) {
+            self.pending = Some(Pending {
+                id,
+                paths: changes
+                    .changed
+                    .iter()
+                    .map(|change| change.path.to_string())
+                    .collect(),
+                painted: Vec::new(),
+                until: Instant::now() + PAINT_WAIT_MAX,
+            });
+        }
+        let site = Arc::clone(&self.service.site);
+        // Only a panic there, which has been reported, is an error.
+        let _ = tokio::task::spawn_blocking(move || site.remake(&changes.pages)).await;
+    }
+
+    fn built(&mut self, happened: build::Happened) {
+        match happened {
+            build::Happened::Line(line) => say(&report::output(self.style, &line)),
+            build::Happened::Made => self.set(Cause::Build, None),
+            build::Happened::Failed(problem) => self.set(Cause::Build, Some(problem)),
+        }
+    }
+
+    /// Notes a problem, or that there is none any more, and shows the gravest that stands.
+    fn set(&mut self, cause: Cause, problem: Option<Problem>) {
+        match problem {
+            Some(problem) => self.problems.insert(cause, problem),
+            None => self.problems.remove(&cause),
+        };
+        let gravest = self.problems.values().next().cloned();
+        if gravest == self.shown {
+            return;
+        }
+        let before = self.live().map(|live| live.pages.hub.cursor());
+        if let Some(problem) = &gravest {
+            // A build has shown its output as it came.
+            let said = if self.problems.contains_key(&Cause::Build) {
+                report::problem_title(self.style, problem)
+            } else {
+                report::problem(self.style, problem)
+            };
+            say(&said);
+            if let Ok(data) = serde_json::to_string(problem) {
+                self.publish("problem", data);
+            }
+        } else {
+            if let Some(problem) = &self.shown {
+                say(&report::mended(self.style, problem));
+            }
+            self.publish("mended", "{}".to_owned());
+        }
+        if let Some(live) = self.live() {
+            live.set_problem(gravest.as_ref().and(before));
+        }
+        self.shown = gravest;
+    }
+
+    fn heard(&mut self, heard: &Heard) {
+        let page = heard.page.as_deref().unwrap_or("a page");
+        match &heard.told {
+            Told::Painted { id, took } => {
+                if let Some(pending) = self.pending.as_mut().filter(|pending| pending.id == *id) {
+                    pending.painted.push(*took);
+                    pending.until = Instant::now() + PAINT_WAIT_MORE;
+                }
+            }
+            Told::Console {
+                level,
+                text,
+                source,
+            } => {
+                say(&report::console(
+                    self.style,
+                    Console {
+                        page,
+                        level,
+                        text,
+                        source,
+                    },
+                ));
+            }
+            Told::Blocked { text } => {
+                let said = format!("{page} cannot follow edits: {}", report::plain(text));
+                say(&self.style.warning(&said));
+            }
+        }
+    }
+
+    /// Waits until the change that is pending has had its time.
+    async fn patience(&self) {
+        match &self.pending {
+            Some(pending) => tokio::time::sleep_until(pending.until).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Prints the line of the change that is pending.
+    fn report(&mut self) {
+        let Some(pending) = self.pending.take() else {
+            return;
+        };
+        let paths: Vec<&str> = pending
+            .paths
+            .iter()
+            .map(|path| path.trim_start_matches('/'))
+            .collect();
+        let seen = match pending.painted.iter().max() {
+            Some(&slowest) => Seen::Painted {
+                tabs: pending.painted.len(),
+                slowest,
+            },
+            None => Seen::Nowhere,
+        };
+        say(&report::change(self.style, &paths, seen));
+    }
+
+    fn reload(&mut self) {
+        self.publish("reload", "{}".to_owned());
+    }
+
+    async fn open(&self, url: &str) {
+        let address = url.to_owned();
+        let opened = tokio::task::spawn_blocking(move || browser::open(&address)).await;
+        if let Ok(Err(error)) = opened {
+            let said = format!("cannot open a browser ({error}): open {url} in one");
+            say(&self.style.warning(&said));
+        }
+    }
+}
+
+fn unreadable(changes: &Changes) -> Option<Problem> {
+    let (path, why) = changes.unreadable.first()?;
+    let title = format!("{path} cannot be read");
+    let text = format!("{why}\nIts last good state is served until it can.");
+    Some(Problem { title, text })
+}
+
+/// Returns what pages are told of changes.
+fn announcement(changes: &Changes) -> String {
+    let all = changes.changed.len() > CHANGES_NAMED_MAX;
+    let mut announcement = Announcement {
+        changed: Vec::new(),
+        pages: Vec::new(),
+        all,
+    };
+    if !all {
+        announcement.pages = changes.pages.iter().map(UrlPath::as_str).collect();
+        announcement.changed = changes
+            .changed
+            .iter()
+            .map(|change| Named {
+                url: change.path.as_str(),
+                kind: match change.kind {
+                    Kind::Page => "page",
+                    Kind::StyleSheet => "style",
+                    Kind::Script => "script",
+                    Kind::Font => "font",
+                    Kind::Image => "image",
+                    Kind::Other => "other",
+                },
+                what: match change.what {
+                    What::Added => "added",
+                    What::Modified => "modified",
+                    What::Removed => "removed",
+                },
+            })
+            .collect();
+    }
+    serde_json::to_string(&announcement).unwrap_or_else(|_| "{\"all\":true}".to_owned())
 }

@@ -8,7 +8,7 @@ use forerun::cli::{self, Command};
 fn main() -> ExitCode {
     let outcome = cli::read().and_then(|command| match command {
         Command::Serve(options) => forerun::serve::run(&options),
-        Command::Dev(options) => forerun::serve::run(&options.serve),
+        Command::Dev(options) => forerun::serve::dev(&options),
         Command::Plan(options) => forerun::plan::run(&options),
         Command::Certificate(options) => forerun::certificate::run(&options),
     });

@@ -16,15 +16,16 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 pub use listen::{Exposure, Port};
 
 use crate::access_log::{AccessLog, Entry, LINES_WAITING_MAX};
 use crate::answer;
+use crate::answer::live::Heard;
 use crate::door::Service;
-use crate::live::LiveOptions;
+use crate::live::{self, LiveOptions};
 use crate::site::{SiteOptions, SiteRoot};
 use crate::tls::{Refresh, Source, Tls};
 
@@ -85,31 +86,49 @@ pub enum Certificate {
 /// # Errors
 /// Whatever keeps the server from starting, with its fix.
 pub fn run(options: &ServeOptions) -> anyhow::Result<()> {
+    start(options, None)
+}
+
+/// Serves a site while it is edited, until a signal or a key says to stop.
+///
+/// # Errors
+/// Whatever keeps the server from starting, with its fix.
+pub fn dev(options: &DevOptions) -> anyhow::Result<()> {
+    start(&options.serve, Some(&options.live))
+}
+
+fn start(options: &ServeOptions, live: Option<&LiveOptions>) -> anyhow::Result<()> {
     let started = Instant::now();
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    let ended = runtime.block_on(serve(options, started));
+    let ended = runtime.block_on(serve(options, live, started));
     // A disk that does not answer must not keep the process.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(options: &ServeOptions, started: Instant) -> anyhow::Result<()> {
+async fn serve(
+    options: &ServeOptions,
+    edited: Option<&LiveOptions>,
+    started: Instant,
+) -> anyhow::Result<()> {
     let bound = listen::bind(&options.exposure, options.port)?;
+    let others = edited.map_or(&[][..], |edited| &edited.allowed_hosts);
     let tls = Tls::open(
-        source(&options.certificate, &options.exposure),
+        source(&options.certificate, &options.exposure, others),
         SystemTime::now(),
     )?;
     let site = SiteRoot::open(options.site.clone())?;
     let (log, written) = access_log(options.log)?;
+    let (live, heard) = edited.map(|edited| live::open(edited, epoch())).unzip();
     let service = Arc::new(Service {
         site: Arc::new(site),
         tls: Arc::new(tls),
         options: options.answer,
-        live: None,
+        live,
         log,
         now: SystemTime::now,
     });
@@ -118,16 +137,20 @@ async fn serve(options: &ServeOptions, started: Instant) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    greeting::print(options, &bound, &service.tls, started)?;
+    let url = greeting::print(options, edited.is_some(), &bound, &service.tls, started)?;
 
     // Neither too many connections nor a slow disk may keep the server from hearing a signal.
     tokio::select! {
         () = accept(&bound, &runtimes) => {}
         () = watch_certificates(&service, &mut hang_up) => {}
+        followed = follow(edited, &service, heard, &url) => followed?,
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
     drop(bound);
+    if let Some(live) = &service.live {
+        live.pages.hub.close();
+    }
     tokio::select! {
         () = runtimes.drain(DRAIN_MAX) => {}
         _ = interrupt.recv() => {}
@@ -137,6 +160,27 @@ async fn serve(options: &ServeOptions, started: Instant) -> anyhow::Result<()> {
     // A terminal that takes nothing must not keep the process.
     let _ = tokio::time::timeout(LOG_WAIT_MAX, written).await;
     Ok(())
+}
+
+/// Follows edits until told to stop; for ever if nobody edits.
+async fn follow(
+    edited: Option<&LiveOptions>,
+    service: &Arc<Service>,
+    heard: Option<mpsc::Receiver<Heard>>,
+    url: &str,
+) -> anyhow::Result<()> {
+    match edited.zip(heard) {
+        Some((edited, heard)) => live::follow(edited, service, heard, url).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns a number that no earlier run has had: milliseconds since 1970.
+fn epoch() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Hands over connections for ever.
@@ -158,7 +202,7 @@ async fn watch_certificates(service: &Arc<Service>, hang_up: &mut Signal) {
     }
 }
 
-fn source(certificate: &Certificate, exposure: &Exposure) -> Source {
+fn source(certificate: &Certificate, exposure: &Exposure, others: &[String]) -> Source {
     match certificate {
         Certificate::Files { certificate, key } => Source::Files {
             certificate: certificate.clone(),
@@ -169,7 +213,12 @@ fn source(certificate: &Certificate, exposure: &Exposure) -> Source {
             host_name,
         } => Source::Local {
             directory: directory.clone(),
-            names: host_name.iter().cloned().chain(exposure.names()).collect(),
+            names: host_name
+                .iter()
+                .chain(others)
+                .cloned()
+                .chain(exposure.names())
+                .collect(),
         },
     }
 }

@@ -41,6 +41,11 @@ pub struct LivePage {
     pub cursor: EventId,
     /// Names the bytes of the script.
     pub script: ContentHash,
+    /// The event before the one that told of the problem that stands, if one does: a page that is
+    /// opened now hears of it.
+    pub problem: Option<EventId>,
+    /// Whether what pages write to their consoles is wanted.
+    pub console: bool,
 }
 
 /// A document with the script in it.
@@ -118,12 +123,22 @@ pub(super) fn missing_version(asset: Option<&Asset>) -> String {
 }
 
 fn inject(document: &[u8], version: &str, live: LivePage) -> Option<Injected> {
-    let LivePage { cursor, script } = live;
+    let LivePage { cursor, script, .. } = live;
+    let problem = live
+        .problem
+        .map_or_else(String::new, |before| format!(" data-problem=\"{before}\""));
+    let console = if live.console {
+        ""
+    } else {
+        " data-console=\"off\""
+    };
     // Nothing in it needs to be escaped: hashes are base64, a cursor is numbers.
     let snippet = format!(
         "<script src=\"/.forerun/live.js?v={script}\" data-cursor=\"{cursor}\" \
-         data-page=\"{version}\"></script>"
+         data-page=\"{version}\"{problem}{console}></script>"
     );
+    // Whether a problem stands follows from the cursor, and the console from the process, which has
+    // an epoch of its own.
     let tag = format!("\"live-{version}~{cursor}~{script}\"");
     Some(Injected {
         document: insert::insert(document, snippet.as_bytes())?,

@@ -1,10 +1,14 @@
 //! Live reload at the doors: what the reserved URLs answer with, and where what pages tell goes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
+use crate::answer::LivePage;
 use crate::answer::live::{self, Heard};
+use crate::hub::EventId;
+use crate::site::ContentHash;
 
 /// Things told that may wait for whoever shows them; more are counted and dropped, so that a page
 /// that never stops talking holds no memory.
@@ -15,20 +19,44 @@ pub const TOLD_WAITING_MAX: usize = 256;
 pub struct Live {
     /// What the reserved URLs answer with.
     pub pages: live::Live,
+    script: ContentHash,
+    console: bool,
+    problem: Mutex<Option<EventId>>,
     told: mpsc::Sender<Heard>,
     dropped: AtomicU64,
 }
 
 impl Live {
-    /// Returns live reload, and what pages will tell.
-    pub fn new(pages: live::Live) -> (Self, mpsc::Receiver<Heard>) {
+    /// Returns live reload, and what pages will tell. `console` says whether what they write to
+    /// their consoles is wanted.
+    pub fn new(pages: live::Live, console: bool) -> (Self, mpsc::Receiver<Heard>) {
         let (told, heard) = mpsc::channel(TOLD_WAITING_MAX);
         let live = Self {
+            script: ContentHash::of(&pages.script),
             pages,
+            console,
+            problem: Mutex::new(None),
             told,
             dropped: AtomicU64::new(0),
         };
         (live, heard)
+    }
+
+    /// Returns what a page is told that is answered from a snapshot taken after this.
+    pub fn page(&self) -> LivePage {
+        let problem = *self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        let cursor = self.pages.hub.cursor();
+        LivePage {
+            cursor,
+            script: self.script,
+            problem,
+            console: self.console,
+        }
+    }
+
+    /// Notes that a problem stands, by the event before the one that told of it, or that none does.
+    pub fn set_problem(&self, before: Option<EventId>) {
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = before;
     }
 
     /// Passes on what a page tells, or drops it if too much waits.

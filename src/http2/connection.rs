@@ -34,9 +34,9 @@ use super::receive::receive;
 use super::schedule::{SCRAP, Schedule};
 use super::stream::{self, Spending};
 use crate::answer::live::Received;
-use crate::answer::{self, Answer, Body, Held, Moment, Peer, Pushes, Rank, preload};
+use crate::answer::{self, Answer, Body, Held, LivePage, Moment, Peer, Pushes, Rank, preload};
 use crate::door::body::Source;
-use crate::door::{self, Service};
+use crate::door::{self, Seen, Service};
 use crate::hub::sse::Feed;
 use crate::site::Site;
 
@@ -145,6 +145,8 @@ struct Asked {
     request: Parts,
     received: Received,
     respond: SendResponse<Bytes>,
+    /// What a page is told while its site is edited, as it was before `site` was.
+    live: Option<LivePage>,
     site: Arc<Site>,
     /// A 103 has gone out.
     informed: bool,
@@ -273,6 +275,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             return;
         }
         let wanted_bytes_max = self.service.wanted_bytes_max(&request);
+        let live = self.service.live_page();
         if body.is_end_stream()
             && wanted_bytes_max.is_none()
             && let Some(site) = self.service.ready(&request)
@@ -283,13 +286,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     request,
                     received: Received::Nothing,
                     respond,
+                    live,
                     site,
                     informed: false,
                     reopened: 0,
                 },
             );
         }
-        let hints = self.early_hints(&request);
+        // A hinted response would be used without asking while it is fresh, edited or not.
+        let hints = live.is_none().then(|| self.early_hints(&request)).flatten();
         let informed = hints.is_some();
         if let Some(hints) = hints {
             stream::inform(&mut respond, hints);
@@ -302,6 +307,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 request,
                 received,
                 respond,
+                live,
                 site,
                 informed,
                 reopened: 0,
@@ -367,7 +373,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             &asked.request,
             &asked.received,
             &peer,
-            &asked.site,
+            Seen {
+                site: &asked.site,
+                live: asked.live,
+            },
             &self.moment,
         );
         if !answer.promises.is_empty() && !self.promises.is_free() {

@@ -1,38 +1,48 @@
 //! What a person reads when the server is up.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::time::SystemTime;
 
 use tokio::time::Instant;
 
 use super::listen::{Bound, Exposure};
-use super::{Certificate, ServeOptions};
+use super::{Certificate, ServeOptions, qr};
 use crate::answer::Deliver;
 use crate::site::plan::Push;
 use crate::terminal::Style;
 use crate::tls::Tls;
 
-/// Prints the start-up lines.
+/// Prints the start-up lines, and returns the site's URL.
 ///
 /// # Errors
 /// Standard output fails in another way than by being closed.
 pub(super) fn print(
     options: &ServeOptions,
+    edited: bool,
     bound: &Bound,
     tls: &Tls,
     started: Instant,
-) -> io::Result<()> {
+) -> io::Result<String> {
     let style = Style::of_stdout();
+    let url = format!("https://{}:{}/", host(options), bound.port);
     let mut out = io::stdout().lock();
-    match write(&mut out, style, options, bound, tls, started) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+    let written = write(&mut out, style, &url, options, bound, tls, started).and_then(|()| {
+        if edited {
+            let said = "a saved file updates the tabs that use it; press h for help";
+            writeln!(out, "  {} {said}", style.faint("edit  "))?;
+        }
+        out.flush()
+    });
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(url),
     }
 }
 
 fn write(
     out: &mut impl io::Write,
     style: Style,
+    url: &str,
     options: &ServeOptions,
     bound: &Bound,
     tls: &Tls,
@@ -45,14 +55,19 @@ fn write(
         options.site.root.display(),
         started.elapsed().as_millis()
     )?;
-    writeln!(
-        out,
-        "  {}",
-        style.link(&format!("https://{}:{}/", host(options), bound.port))
-    )?;
+    writeln!(out, "  {}", style.link(url))?;
     for address in options.exposure.reachable() {
-        let address = std::net::SocketAddr::new(address, bound.port);
-        writeln!(out, "  {}", style.link(&format!("https://{address}/")))?;
+        let url = format!(
+            "https://{}/",
+            std::net::SocketAddr::new(address, bound.port)
+        );
+        writeln!(out, "  {}", style.link(&url))?;
+        // A telephone has no keyboard worth the name.
+        if style.is_painted()
+            && let Some(code) = qr::painted(&url)
+        {
+            writeln!(out, "{code}")?;
+        }
     }
     if let Some(taken) = bound.taken {
         let said = format!("port {taken} is taken, so this is {}", bound.port);
@@ -69,7 +84,7 @@ fn write(
     for warning in tls.warnings(SystemTime::now()) {
         writeln!(out, "  {}", style.warning(&warning))?;
     }
-    out.flush()
+    Ok(())
 }
 
 fn host(options: &ServeOptions) -> String {

@@ -22,6 +22,8 @@ fn live(offset: u64) -> LivePage {
     LivePage {
         cursor: EventId { epoch: 7, offset },
         script: ContentHash([1; 16]),
+        problem: None,
+        console: true,
     }
 }
 
@@ -82,6 +84,7 @@ fn text(answer: &Answer) -> &str {
     match &answer.body {
         Body::Memory(bytes) => std::str::from_utf8(bytes).unwrap(),
         Body::Empty => "",
+        Body::Feed { .. } => panic!("no feed"),
         Body::Streamed(_) => panic!("it is streamed"),
     }
 }

@@ -31,11 +31,14 @@ const ORIGIN: (&str, &str) = ("origin", "https://localhost");
 /// Returns a world with live reload, its hub, and what pages tell.
 fn world() -> (World, Arc<Hub>, Receiver<Heard>) {
     let hub = Arc::new(Hub::new(1, Limits::default()));
-    let (live, heard) = Live::new(live::Live {
-        hub: Arc::clone(&hub),
-        script: Bytes::from_static(b"'use strict';"),
-        script_hash: "abc".to_owned(),
-    });
+    let (live, heard) = Live::new(
+        live::Live {
+            hub: Arc::clone(&hub),
+            script: Bytes::from_static(b"'use strict';"),
+            script_hash: "abc".to_owned(),
+        },
+        true,
+    );
     (World::new(SITE).live(live), hub, heard)
 }
 
