@@ -83,7 +83,7 @@ impl Service {
     /// Returns what a page is told while its site is edited. To be asked before the snapshot is
     /// taken that answers: what is published between the two is then told twice, and never lost.
     pub fn live_page(&self) -> Option<LivePage> {
-        self.live.as_ref().map(Live::page)
+        self.live.as_ref().map(Live::page).or(self.options.live)
     }
 
     /// Returns the answer to a request.

@@ -16,7 +16,7 @@ const FLOORS: &str = "
     certificate  -> tls terminal
     http2        -> door access_log answer hub site
     http1        -> door access_log answer hub site
-    door         -> access_log answer site tls
+    door         -> access_log answer hub site tls
     answer       -> hub site
     access_log   ->
     hub          ->
