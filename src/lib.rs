@@ -38,8 +38,11 @@
 //! # The walk of a change on disk
 //!
 //! ```text
-//! SiteRoot::prepare -> stat differs -> load, hash, links -> Site derived -> swapped whole
-//!   (the page, its validator and what it promises come from one snapshot, so they match)
+//! serve: SiteRoot::prepare -> stat differs -> load, hash, links -> Site derived -> swapped whole
+//!        (the page, its validator and what it promises come from one snapshot, so they match)
+//! dev:   the system -> live::watch: hints -> live::settle: batches -> SiteRoot::refresh: swap
+//!        -> hub::Hub::publish -> hub::sse -> http2::feeds or http1 -> live/client.js, which swaps
+//!        a style sheet or an image in place, or reloads, or does nothing, and says what it painted
 //! ```
 
 pub mod access_log;
