@@ -307,6 +307,10 @@ fn file(
         action: None,
     };
     vary(answer.head.headers_mut(), asset.kind, options.live);
+    if options.live.is_some() && injected::is_shown(&request.headers) {
+        answer.action = injected::obstacle(asset, injected.as_ref())
+            .map(|why| Action::Told(live::Heard::blocked(target(request), why)));
+    }
     if let Some(injected) = injected {
         inject(injected, &mut answer);
     }

@@ -12,7 +12,7 @@ pub mod report;
 pub mod settle;
 pub mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,6 +60,8 @@ pub struct LiveOptions {
 const PAINT_WAIT_MAX: Duration = Duration::from_millis(1500);
 /// How long it waits for further tabs once one has.
 const PAINT_WAIT_MORE: Duration = Duration::from_millis(250);
+/// Lines said of pages that cannot follow edits.
+const BLOCKED_MAX: usize = 256;
 /// Changes named to pages one by one; of more they hear only that all may have changed.
 const CHANGES_NAMED_MAX: usize = 200;
 
@@ -85,8 +87,17 @@ pub async fn follow(
     mut heard: mpsc::Receiver<Heard>,
     url: &str,
 ) -> anyhow::Result<()> {
+    let mut editor = Editor::new(service);
     let root = service.site.directory().to_owned();
     let (_watch, mut batches) = start_watch(options, root).await?;
+    // What changed before the watch began is told now.
+    let rescan = true;
+    editor
+        .changed(Batch {
+            paths: BTreeSet::new(),
+            rescan,
+        })
+        .await;
     let mut sources = Vec::new();
     for directory in &options.watched {
         sources.push(start_watch(options, directory.clone()).await?);
@@ -96,7 +107,6 @@ pub async fn follow(
         build.start();
     }
     let mut keys = Keys::of_stdin().context("cannot hear keys")?;
-    let mut editor = Editor::new(service);
     if options.open {
         editor.open(url).await;
     }
@@ -179,6 +189,8 @@ struct Editor<'a> {
     problems: BTreeMap<Cause, Problem>,
     shown: Option<Problem>,
     pending: Option<Pending>,
+    /// What was said of pages that cannot follow edits: each once.
+    blocked: BTreeSet<String>,
 }
 
 /// A change whose line waits for the tabs.
@@ -212,6 +224,7 @@ impl<'a> Editor<'a> {
             problems: BTreeMap::new(),
             shown: None,
             pending: None,
+            blocked: BTreeSet::new(),
         }
     }
 
@@ -358,8 +371,10 @@ impl<'a> Editor<'a> {
                 ));
             }
             Told::Blocked { text } => {
-                let said = format!("{page} cannot follow edits: {}", report::plain(text));
-                say(&self.style.warning(&said));
+                let said = format!("{page} does not follow edits: {}", report::plain(text));
+                if self.blocked.len() < BLOCKED_MAX && self.blocked.insert(said.clone()) {
+                    say(&self.style.warning(&report::plain(&said)));
+                }
             }
         }
     }

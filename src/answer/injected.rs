@@ -105,6 +105,18 @@ pub(super) fn not_found(asset: Option<&Asset>, live: LivePage) -> Option<Injecte
     inject(content, &missing_version(Some(asset)), live)
 }
 
+/// Returns what keeps a page from following edits, in words that follow its name.
+pub(super) fn obstacle(asset: &Asset, injected: Option<&Injected>) -> Option<&'static str> {
+    if asset.kind != Kind::Page {
+        return None;
+    }
+    let Some(content) = &asset.content else {
+        return Some("is too large to be held in memory, so no script can be put into it");
+    };
+    let unfit = injected.is_none().then_some("has no place for a script");
+    insert::obstacle(content).or(unfit)
+}
+
 /// Returns what names a page and everything that it needs: an entity tag without its quotes.
 pub(super) fn version(asset: &Asset, page: Option<&Page>) -> String {
     let tag = match page {

@@ -71,6 +71,19 @@ pub struct Heard {
     pub told: Told,
 }
 
+impl Heard {
+    /// Returns what a page would tell that is kept from following edits, and cannot say so itself.
+    /// `why` follows its name.
+    pub fn blocked(page: &str, why: &str) -> Self {
+        Self {
+            page: Some(page.to_owned()),
+            told: Told::Blocked {
+                text: format!("it {why}"),
+            },
+        }
+    }
+}
+
 /// What a page tells. Texts are a page's own words: bounded here, but escaped by whoever shows
 /// them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
