@@ -140,15 +140,17 @@ pub fn answer(live: &Live, request: &Parts, received: &Received, moment: &Moment
         answer.body = Body::Empty;
     }
     let headers = answer.head.headers_mut();
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Not even as a script or an image of another origin.
-        (
-            header::HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    // Not even as an image of another origin. The script says nothing, and a sandboxed frame, whose
+    // origin is none, would complain.
+    if request.uri.path() != SCRIPT {
+        headers.insert(
+            "cross-origin-resource-policy",
+            HeaderValue::from_static("same-origin"),
+        );
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

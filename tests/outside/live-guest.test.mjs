@@ -39,11 +39,6 @@ const site = {
   window.strange = Object.getOwnPropertyNames(window).filter((name) => !usual.has(name))
   window.scripts = document.scripts.length
 </script>`),
-  'based.html': page('based', `<base href="https://elsewhere.invalid/"><h1>based</h1>
-<script>
-  document.write('<link rel=stylesheet href="' + location.origin + '/style.css">')
-  console.error('of a page with a base')
-</script>`),
   'loud.html': page('loud', `<script>
   for (let number = 0; number < 200; number += 1) console.error(number, '\\ud800', 'x'.repeat(5000))
   const round = {}; round.round = round
@@ -94,13 +89,6 @@ for (const kind of [chromium, firefox]) {
     }
   })
 
-  live('an image that only a script uses reloads the page', async ({ root, server, open }) => {
-    const page = await open('/canvas.html')
-    edit(root, 'tile.svg', square(20))
-    await page.waitForFunction(() => !window.untouched && document.readyState === 'complete', { timeout: 15_000 })
-    await server.said(/tile\.svg -> 1 tab, painted/)
-  })
-
   live('a frame is kept true by itself, and one without an origin is left alone', async ({ root, open }) => {
     const page = await open('/frames.html')
     const [, frame] = page.frames()
@@ -130,15 +118,6 @@ for (const kind of [chromium, firefox]) {
     await page.goBack()
     await hasTitle(page, 'second')
     await hasColour(page, 'body', 'rgb(2, 2, 2)')
-  })
-
-  live('a page whose base is elsewhere is kept true as well', async ({ root, server, open }) => {
-    const page = await open('/based.html')
-    await server.said(/of a page with a base/)
-    edit(root, 'style.css', colour('rgb(2, 2, 2)'))
-    await until(page, () => document.querySelectorAll('link[rel=stylesheet]').length === 1)
-    await hasColour(page, 'body', 'rgb(2, 2, 2)')
-    await server.said(/style\.css -> 1 tab, painted/)
   })
 
   live('a page that never stops complaining is heard for a while', async ({ server, open }) => {
