@@ -74,9 +74,12 @@ function get(session, target) {
 function listen(session) {
   const stream = session.request({ ':path': '/.forerun/events' })
   let waiting = []
+  let rest = ''
   stream.setEncoding('utf8').on('data', (text) => {
     const now = performance.now()
-    const lines = text.split('\n')
+    // A line may come in two pieces.
+    const lines = (rest + text).split('\n')
+    rest = lines.at(-1)
     waiting = waiting.filter(({ start, resolve }) => {
       const found = start && lines.some((line) => line.startsWith(start))
       if (found) resolve(now)
