@@ -168,7 +168,7 @@ struct LiveArguments {
     #[arg(long, help_heading = LIVE)]
     no_console: bool,
 
-    /// Run a command before serving, and again when what --watch names changes
+    /// Run a command at the start, and again when what --watch names changes
     ///
     /// It is run by `sh` in the current directory. If it fails, the site stays as it is, and the
     /// pages say why. Example: forerun dev public --run 'sass scss:public/css' --watch scss

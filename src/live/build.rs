@@ -1,4 +1,4 @@
-//! The command that makes the site: run before serving, and again when its sources change.
+//! The command that makes the site: run at the start, and again when its sources change.
 //!
 //! It runs in a process group of its own, so that all of it can be ended: a newer change ends what
 //! still runs and starts afresh. Nothing here prints; [`Build::next`] says what happened. Read on
