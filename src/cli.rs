@@ -168,10 +168,11 @@ struct LiveArguments {
     #[arg(long, help_heading = LIVE)]
     no_console: bool,
 
-    /// Run a command at the start, and again when what --watch names changes
+    /// Run a command before serving, and again when what --watch names changes
     ///
-    /// It is run by `sh` in the current directory. If it fails, the site stays as it is, and the
-    /// pages say why. Example: forerun dev public --run 'sass scss:public/css' --watch scss
+    /// It is run by `sh` in the current directory; the first run is waited for. If it fails, the
+    /// site stays as it is, and the pages say why.
+    /// Example: forerun dev public --run 'sass scss:public/css' --watch scss
     #[arg(long, value_name = "COMMAND", help_heading = LIVE,
           value_parser = NonEmptyStringValueParser::new())]
     run: Option<String>,
@@ -377,10 +378,7 @@ fn dev(arguments: DevArguments) -> anyhow::Result<DevOptions> {
         let Ok(place) = watched.canonicalize() else {
             bail!("--watch {}: there is no such directory", watched.display());
         };
-        if site
-            .canonicalize()
-            .is_ok_and(|site| site.starts_with(place))
-        {
+        if address::place(site).starts_with(place) {
             bail!(
                 "--watch {0} holds the site, so what the command writes would run it for ever; \
                  watch the directory of its sources",
@@ -630,6 +628,7 @@ mod tests {
         assert!(said("forerun --memory 3X").contains("64K"));
         assert!(said("forerun dev --watch src").contains("--run"));
         assert!(said("forerun dev src/live --run make --watch src").contains("for ever"));
+        assert!(said("forerun dev src/to/build --run make --watch src").contains("for ever"));
         assert!(said("forerun dev --run make --watch no/such").contains("no such directory"));
         assert!(said("forerun dev --allow-host https://a.example/").contains("name alone"));
         assert!(said("forerun dev --allow-host a.example:80").contains("name alone"));

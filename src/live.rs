@@ -1,13 +1,14 @@
 //! Live reload: what `forerun dev` does besides serving.
 //!
 //! Read on in [`watch`] (the door to the system's events), [`settle`] (when a batch is worth acting
-//! on), [`ignored`] (names that nobody waits for), [`build`] (the command that makes the site),
+//! on), [`ignored`] (names that nobody waits for), [`maker`] (the command that makes the site),
 //! [`keys`] (what is pressed in the terminal) and [`report`] (what is said there).
 
 pub mod browser;
 pub mod build;
 pub mod ignored;
 pub mod keys;
+pub mod maker;
 pub mod report;
 pub mod settle;
 pub mod watch;
@@ -20,7 +21,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use futures_util::future::select_all;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -31,8 +31,8 @@ use crate::hub::{self, EventId, Hub};
 use crate::site::{Changes, ContentHash, Kind, PushToml, UrlPath, What};
 use crate::terminal::Style;
 use crate::{answer, door};
-use build::Build;
 use keys::{Key, Keys};
+use maker::Maker;
 use report::{Console, Problem, Seen};
 use settle::Batch;
 use watch::{Batches, News, Notice, Poll, Watch, WatchOptions};
@@ -77,12 +77,31 @@ pub fn open(options: &LiveOptions, epoch: u64) -> (door::live::Live, mpsc::Recei
     door::live::Live::new(pages, options.console)
 }
 
+/// Returns who makes the site, if a command does. Its sources are watched from now on.
+///
+/// # Errors
+/// A source cannot be watched.
+pub async fn maker(options: &LiveOptions) -> anyhow::Result<Option<Maker>> {
+    match &options.run {
+        Some(command) => Ok(Some(Maker::of(options, command).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Makes the site for the first time, as well as it goes, and prints what is said meanwhile.
+pub async fn make(maker: &mut Maker) {
+    let style = Style::of_stdout();
+    say(&report::running(style, &maker.command()));
+    maker.first(|line| say(&report::output(style, line))).await;
+}
+
 /// Follows the edits of a site until `q` is pressed: swaps the snapshot, then tells the pages.
 ///
 /// # Errors
 /// The site cannot be watched.
 pub async fn follow(
     options: &LiveOptions,
+    mut maker: Option<Maker>,
     service: &Arc<Service>,
     mut heard: mpsc::Receiver<Heard>,
     url: &str,
@@ -98,13 +117,8 @@ pub async fn follow(
             rescan,
         })
         .await;
-    let mut sources = Vec::new();
-    for directory in &options.watched {
-        sources.push(start_watch(options, directory.clone()).await?);
-    }
-    let mut build = options.run.as_ref().map(|command| Build::new(command, "."));
-    if let Some(build) = &mut build {
-        build.start();
+    if let Some(problem) = maker.as_ref().and_then(Maker::failed) {
+        editor.set(Cause::Build, Some(problem.clone()));
     }
     let mut keys = Keys::of_stdin().context("cannot hear keys")?;
     if options.open {
@@ -113,8 +127,7 @@ pub async fn follow(
     loop {
         tokio::select! {
             Some(news) = batches.next() => editor.hear(news).await,
-            () = any_change(&mut sources) => if let Some(build) = &mut build { build.start() },
-            happened = next_of(&mut build) => editor.built(happened),
+            happened = next_of(&mut maker) => editor.built(happened),
             Some(heard) = heard.recv() => editor.heard(&heard),
             () = editor.patience() => editor.report(),
             key = keys.next() => match key {
@@ -125,8 +138,8 @@ pub async fn follow(
             },
         }
     }
-    if let Some(build) = build {
-        build.stop().await;
+    if let Some(maker) = maker {
+        maker.stop().await;
     }
     Ok(())
 }
@@ -144,26 +157,9 @@ async fn start_watch(options: &LiveOptions, root: PathBuf) -> anyhow::Result<(Wa
     tokio::task::spawn_blocking(move || Watch::start(&options)).await?
 }
 
-/// Waits for a change below any of the directories that the build reads.
-async fn any_change(sources: &mut [(Watch, Batches)]) {
-    if sources.is_empty() {
-        return std::future::pending().await;
-    }
-    loop {
-        let waits = sources
-            .iter_mut()
-            .map(|(_, batches)| Box::pin(batches.next()));
-        match select_all(waits).await.0 {
-            Some(News::Batch(_)) => return,
-            Some(News::Notice(_)) => {}
-            None => return std::future::pending().await,
-        }
-    }
-}
-
-async fn next_of(build: &mut Option<Build>) -> build::Happened {
-    match build {
-        Some(build) => build.next().await,
+async fn next_of(maker: &mut Option<Maker>) -> build::Happened {
+    match maker {
+        Some(maker) => maker.next().await,
         None => std::future::pending().await,
     }
 }

@@ -9,6 +9,7 @@ pub mod qr;
 mod runtime;
 
 use std::io::{self, Write as _};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -25,6 +26,7 @@ use crate::access_log::{AccessLog, Entry, LINES_WAITING_MAX};
 use crate::answer;
 use crate::answer::live::Heard;
 use crate::door::Service;
+use crate::live::maker::Maker;
 use crate::live::{self, LiveOptions};
 use crate::site::{SiteOptions, SiteRoot};
 use crate::tls::{Refresh, Source, Tls};
@@ -115,13 +117,23 @@ async fn serve(
     edited: Option<&LiveOptions>,
     started: Instant,
 ) -> anyhow::Result<()> {
+    // Whoever reads the first line may send a signal at once.
+    let mut ends = Ends::new()?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let bound = listen::bind(&options.exposure, options.port)?;
     let others = edited.map_or(&[][..], |edited| &edited.allowed_hosts);
     let tls = Tls::open(
         source(&options.certificate, &options.exposure, others),
         SystemTime::now(),
     )?;
-    let site = SiteRoot::open(options.site.clone())?;
+    let mut maker = match edited {
+        Some(edited) => live::maker(edited).await?,
+        None => None,
+    };
+    if made(&mut maker, &mut ends).await.is_break() {
+        return Ok(());
+    }
+    let site = open_site(options, maker.as_ref())?;
     let (log, written) = access_log(options.log)?;
     let (live, heard) = edited.map(|edited| live::open(edited, epoch())).unzip();
     let service = Arc::new(Service {
@@ -133,19 +145,14 @@ async fn serve(
         now: SystemTime::now,
     });
     let runtimes = runtime::Runtimes::start(&service)?;
-    // Whoever reads the greeting may send a signal at once.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
     let url = greeting::print(options, edited.is_some(), &bound, &service.tls, started)?;
 
     // Neither too many connections nor a slow disk may keep the server from hearing a signal.
     tokio::select! {
         () = accept(&bound, &runtimes) => {}
         () = watch_certificates(&service, &mut hang_up) => {}
-        followed = follow(edited, &service, heard, &url) => followed?,
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        followed = follow(edited, maker, &service, heard, &url) => followed?,
+        () = ends.next() => {}
     }
     drop(bound);
     if let Some(live) = &service.live {
@@ -153,8 +160,7 @@ async fn serve(
     }
     tokio::select! {
         () = runtimes.drain(DRAIN_MAX) => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        () = ends.next() => {}
     }
     service.log.end();
     // A terminal that takes nothing must not keep the process.
@@ -162,15 +168,67 @@ async fn serve(
     Ok(())
 }
 
+/// The signals that ask the program to end.
+struct Ends {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Ends {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next one. May be dropped: none is lost.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Waits until the site is made, if a command makes it; breaks off when told to end.
+async fn made(maker: &mut Option<Maker>, ends: &mut Ends) -> ControlFlow<()> {
+    let Some(making) = maker else {
+        return ControlFlow::Continue(());
+    };
+    tokio::select! {
+        () = live::make(making) => return ControlFlow::Continue(()),
+        () = ends.next() => {}
+    }
+    if let Some(maker) = maker.take() {
+        tokio::select! {
+            () = maker.stop() => {}
+            // Who asks twice has waited enough: it is killed.
+            () = ends.next() => {}
+        }
+    }
+    ControlFlow::Break(())
+}
+
+/// Opens the site, as its maker left it.
+fn open_site(options: &ServeOptions, maker: Option<&Maker>) -> anyhow::Result<SiteRoot> {
+    let opened = SiteRoot::open(options.site.clone());
+    match maker.and_then(Maker::failed) {
+        Some(problem) => opened.with_context(|| format!("{}, and made no site", problem.title)),
+        None => Ok(opened?),
+    }
+}
+
 /// Follows edits until told to stop; for ever if nobody edits.
 async fn follow(
     edited: Option<&LiveOptions>,
+    maker: Option<Maker>,
     service: &Arc<Service>,
     heard: Option<mpsc::Receiver<Heard>>,
     url: &str,
 ) -> anyhow::Result<()> {
     match edited.zip(heard) {
-        Some((edited, heard)) => live::follow(edited, service, heard, url).await,
+        Some((edited, heard)) => live::follow(edited, maker, service, heard, url).await,
         None => std::future::pending().await,
     }
 }

@@ -1,4 +1,4 @@
-//! The command that makes the site: run at the start, and again when its sources change.
+//! The command that makes the site: run before it is served, and again when its sources change.
 //!
 //! It runs in a process group of its own, so that all of it can be ended: a newer change ends what
 //! still runs and starts afresh. Nothing here prints; [`Build::next`] says what happened. Read on
@@ -88,9 +88,17 @@ impl Build {
         }
     }
 
-    /// Returns the command line.
-    pub fn command(&self) -> &str {
-        &self.command
+    /// Returns the command in quotes: one line, and short.
+    pub fn name(&self) -> String {
+        let mut command: String = plain(&self.command)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        if let Some((end, _)) = command.char_indices().nth(TITLE_CHARACTERS_MAX) {
+            command.truncate(end);
+            command.push('\u{2026}');
+        }
+        format!("`{command}`")
     }
 
     /// Runs the command: at once, or as soon as what still runs has been ended. Whatever that
@@ -180,16 +188,8 @@ impl Build {
     }
 
     fn failed(&self, how: &str) -> Happened {
-        let mut command: String = plain(&self.command)
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ");
-        if let Some((end, _)) = command.char_indices().nth(TITLE_CHARACTERS_MAX) {
-            command.truncate(end);
-            command.push('\u{2026}');
-        }
         Happened::Failed(Problem {
-            title: format!("`{command}` {how}"),
+            title: format!("{} {how}", self.name()),
             text: plain(&self.lines.tail()),
         })
     }

@@ -132,6 +132,11 @@ pub fn console(style: Style, said: Console<'_>) -> String {
     format!("{page}: {level}: {text} {source}")
 }
 
+/// Returns the line that says that a command is run, and the site will be served after it.
+pub fn running(style: Style, command: &str) -> String {
+    format!("{} runs {command}", style.strong("forerun"))
+}
+
 /// Returns a line of a build's output. It comes from a command that the reader chose, and keeps
 /// its colours.
 pub fn output(style: Style, line: &str) -> String {

@@ -4,7 +4,7 @@
 //! one port would find each other's. Links in the author's history keep working, too.
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, absolute};
+use std::path::{Path, PathBuf, absolute};
 
 /// The first of the ports that sites are given. They lie above what services register, and below
 /// what systems hand out to clients (from 32768 on Linux, from 49152 elsewhere).
@@ -14,9 +14,19 @@ const PORTS: u16 = 10_000;
 
 /// Returns the port of the site in a directory, however the directory is named.
 pub fn port(site: &Path) -> u16 {
-    // A site that cannot be found will be said to be missing by whoever opens it.
-    let place = site.canonicalize().or_else(|_| absolute(site));
-    port_of_place(&place.unwrap_or_else(|_| site.to_owned()))
+    port_of_place(&place(site))
+}
+
+/// Returns where a path leads, without links as far as it exists: a site may have to be built
+/// first.
+pub fn place(path: &Path) -> PathBuf {
+    let path = absolute(path).unwrap_or_else(|_| path.to_owned());
+    let canonical = path.ancestors().find_map(|existing| {
+        let missing = path.strip_prefix(existing).ok()?.components();
+        let existing = existing.canonicalize().ok()?;
+        Some(existing.components().chain(missing).collect())
+    });
+    canonical.unwrap_or(path)
 }
 
 /// Returns the port of a canonical path. It is part of what users keep: changing it moves every
@@ -52,6 +62,20 @@ mod tests {
         assert_ne!(port(&one), port(&two));
         assert_eq!(port(&one), port(&link));
         assert_eq!(port(&one), port(&two.join("../one/.")));
+    }
+
+    #[test]
+    fn a_site_that_has_to_be_built_has_its_port_already() {
+        let scratch = tempfile::tempdir().unwrap();
+        let link = scratch.path().join("link");
+        std::os::unix::fs::symlink(scratch.path(), &link).unwrap();
+        let before = port(&link.join("to/public/"));
+        std::fs::create_dir_all(scratch.path().join("to/public")).unwrap();
+        assert_eq!(port(&link.join("to/public")), before);
+        assert_eq!(port(&scratch.path().join("to/public")), before);
+        // No slash is added: it would move every site.
+        let canonical = scratch.path().canonicalize().unwrap();
+        assert_eq!(place(&link).as_os_str(), canonical.as_os_str());
     }
 
     proptest! {

@@ -1,11 +1,13 @@
 // The program as its user meets it: start, port, end.
 
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { forerun, Server, withServer } from './lib/forerun.mjs'
-import { scratch, writeSite } from './lib/tools.mjs'
+import { binary, environment, forerun, Server, withDev, withServer } from './lib/forerun.mjs'
+import { scratch, within, writeSite } from './lib/tools.mjs'
 
 const options = { timeout: 60_000 }
 const site = () => writeSite({ 'index.html': '<!doctype html><title>t</title><p>hello</p>' })
@@ -51,6 +53,43 @@ test('start: a site that is not there is one clear error', options, async () => 
   assert.equal(stdout, '')
   assert.match(stderr, /no-such-directory/)
 })
+
+test('start: a site that a build makes is served once it is made', options, async () => {
+  const root = path.join(scratch('site'), 'public')
+  const build = `echo building; mkdir ${root}; echo '<!doctype html><title>made</title>' >${root}/index.html`
+  await withDev(root, ['--run', build], (server) => {
+    assert.match(server.output, /runs `.*\n.*building\n.*serves/)
+    assert.ok(existsSync(path.join(root, 'index.html')))
+  })
+})
+
+test('start: a build that fails leaves the site as it is, or says that there is none', options, async () => {
+  await withDev(site(), ['--run', 'echo oh; exit 3'], (server) => server.said(/oh\n[^]*serves[^]*`echo oh; exit 3` failed with status 3/))
+  const { code, stderr } = await forerun(['dev', 'no-such-directory', '--port', '0', '--run', 'exit 3'])
+  assert.notEqual(code, 0)
+  assert.match(stderr, /`exit 3` failed with status 3.*no-such-directory/)
+})
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  test(`start: ${signal} during the first build ends both`, options, async () => {
+    const directory = scratch('build')
+    // All processes hold the last pipe, and `close` waits until nobody does.
+    const child = spawn(binary, ['dev', site(), '--port', '0', '--run', 'sleep 1000 & echo begun; wait'], {
+      cwd: directory,
+      env: environment(directory),
+      stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+    })
+    child.stdio[3].resume()
+    const ended = once(child, 'close')
+    let output = ''
+    for await (const bytes of child.stdout) {
+      output += bytes
+      if (output.includes('| begun\n')) child.kill(signal)
+    }
+    assert.deepEqual(await within(15_000, 'its end', ended), [0, null])
+    assert.doesNotMatch(output, /serves/)
+  })
+}
 
 test('certificate: names the authority and how to trust it, and installs nothing', options, async () => {
   const home = scratch('home')
