@@ -2,14 +2,15 @@
 //!
 //! Everything HTTP means is decided here; the doors (`http2`, `http1`) only do it. Nothing here
 //! knows of streams, sockets or the disk. Read on in [`route`], [`conditional`], [`preload`],
-//! [`held`], `injected` (pages while their site is edited) and, for what is not of the site,
-//! [`live`].
+//! [`held`], `injected` (pages while their site is edited), [`requested`] (who asks meanwhile) and,
+//! for what is not of the site, [`live`].
 
 pub mod conditional;
 pub mod held;
 mod injected;
 pub mod live;
 pub mod preload;
+pub mod requested;
 pub mod route;
 
 use std::sync::Arc;
@@ -143,6 +144,8 @@ pub struct Answer {
 pub enum Action {
     /// It passes on what a page has told.
     Told(live::Heard),
+    /// It notes who uses what.
+    Used(requested::Use),
 }
 
 /// A promised request and its response.
@@ -232,6 +235,9 @@ pub fn answer(
             let ask_first = HeaderValue::from_static("no-cache");
             head.headers_mut().insert(header::CACHE_CONTROL, ask_first);
         }
+        // What is told of a page is told of one that is shown: nobody uses that.
+        let used = || requested::used(request, site).map(Action::Used);
+        answer.action = answer.action.or_else(used);
     }
     answer
 }

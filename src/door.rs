@@ -117,9 +117,10 @@ impl Service {
 
     /// Does what an answer asks for besides being sent.
     pub fn act(&self, action: Action) {
-        match (action, &self.live) {
-            (Action::Told(heard), Some(live)) => live.told(heard),
-            (Action::Told(_), None) => {}
+        let Some(live) = &self.live else { return };
+        match action {
+            Action::Told(heard) => live.told(heard),
+            Action::Used(used) => live.note(used),
         }
     }
 

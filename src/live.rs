@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use crate::answer::live::{Heard, Told};
 use crate::door::Service;
 use crate::hub::{self, EventId, Hub};
-use crate::site::{Changes, ContentHash, Kind, PushToml, UrlPath, What};
+use crate::site::{Change, Changes, ContentHash, Kind, PushToml, UrlPath, What};
 use crate::terminal::Style;
 use crate::{answer, door};
 use keys::{Key, Keys};
@@ -200,7 +200,7 @@ struct Pending {
 #[derive(Serialize)]
 struct Announcement<'a> {
     changed: Vec<Named<'a>>,
-    pages: Vec<&'a str>,
+    pages: BTreeSet<&'a str>,
     all: bool,
 }
 
@@ -209,6 +209,27 @@ struct Named<'a> {
     url: &'a str,
     kind: &'static str,
     what: &'static str,
+}
+
+impl<'a> Named<'a> {
+    fn of(change: &'a Change) -> Self {
+        Self {
+            url: change.path.as_str(),
+            kind: match change.kind {
+                Kind::Page => "page",
+                Kind::StyleSheet => "style",
+                Kind::Script => "script",
+                Kind::Font => "font",
+                Kind::Image => "image",
+                Kind::Other => "other",
+            },
+            what: match change.what {
+                What::Added => "added",
+                What::Modified => "modified",
+                What::Removed => "removed",
+            },
+        }
+    }
 }
 
 impl<'a> Editor<'a> {
@@ -283,7 +304,7 @@ impl<'a> Editor<'a> {
             return;
         }
         self.report();
-        if let Some(id) = self.publish("change", announcement(&changes)) {
+        if let Some(id) = self.publish("change", self.announcement(&changes)) {
             self.pending = Some(Pending {
                 id,
                 paths: changes
@@ -298,6 +319,25 @@ impl<'a> Editor<'a> {
         let site = Arc::clone(&self.service.site);
         // Only a panic there, which has been reported, is an error.
         let _ = tokio::task::spawn_blocking(move || site.remake(&changes.pages)).await;
+    }
+
+    /// Returns what pages are told of changes.
+    fn announcement(&self, changes: &Changes) -> String {
+        let all = changes.changed.len() > CHANGES_NAMED_MAX;
+        let mut announcement = Announcement {
+            changed: Vec::new(),
+            pages: BTreeSet::new(),
+            all,
+        };
+        let used_by;
+        if !all {
+            let paths: Vec<_> = changes.changed.iter().map(|change| &change.path).collect();
+            used_by = self.live().map(|live| live.pages_that_use(&paths));
+            let pages = changes.pages.iter().chain(used_by.iter().flatten());
+            announcement.pages = pages.map(UrlPath::as_str).collect();
+            announcement.changed = changes.changed.iter().map(Named::of).collect();
+        }
+        serde_json::to_string(&announcement).unwrap_or_else(|_| "{\"all\":true}".to_owned())
     }
 
     fn built(&mut self, happened: build::Happened) {
@@ -422,38 +462,4 @@ fn unreadable(changes: &Changes) -> Option<Problem> {
     let title = format!("{path} cannot be read");
     let text = format!("{why}\nIts last good state is served until it can.");
     Some(Problem { title, text })
-}
-
-/// Returns what pages are told of changes.
-fn announcement(changes: &Changes) -> String {
-    let all = changes.changed.len() > CHANGES_NAMED_MAX;
-    let mut announcement = Announcement {
-        changed: Vec::new(),
-        pages: Vec::new(),
-        all,
-    };
-    if !all {
-        announcement.pages = changes.pages.iter().map(UrlPath::as_str).collect();
-        announcement.changed = changes
-            .changed
-            .iter()
-            .map(|change| Named {
-                url: change.path.as_str(),
-                kind: match change.kind {
-                    Kind::Page => "page",
-                    Kind::StyleSheet => "style",
-                    Kind::Script => "script",
-                    Kind::Font => "font",
-                    Kind::Image => "image",
-                    Kind::Other => "other",
-                },
-                what: match change.what {
-                    What::Added => "added",
-                    What::Modified => "modified",
-                    What::Removed => "removed",
-                },
-            })
-            .collect();
-    }
-    serde_json::to_string(&announcement).unwrap_or_else(|_| "{\"all\":true}".to_owned())
 }

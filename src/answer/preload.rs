@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{Method, Uri, Version};
 
 use super::route::{self, Route};
-use super::{Authority, Deliver, Held, Options, Peer, Pushes};
+use super::{Authority, Deliver, Held, Options, Peer, Pushes, requested};
 use crate::site::digest::Digest;
 use crate::site::graph::{Destination, Need, Subresource};
 use crate::site::links::html::Crossorigin;
@@ -268,10 +268,12 @@ impl<'a> Known<'a> {
         for field in headers.get_all(header::IF_NONE_MATCH) {
             digest.join(Digest::read(field.to_str().unwrap_or_default()));
         }
-        let referring = text(header::REFERER).and_then(|referer| referring(request, site, referer));
+        // The page of this origin that a navigation comes from.
+        let referring =
+            requested::referrer(request).and_then(|referrer| Some(page_at(site, &referrer)?.1));
         Self {
             digest,
-            referring,
+            referring: referring.map(Arc::as_ref),
             nothing,
         }
     }
@@ -288,22 +290,6 @@ impl<'a> Known<'a> {
             .is_some_and(|page| page.plan.fetches(url, file.content));
         fetched.then_some(Skip::AlreadyHeld)
     }
-}
-
-/// Returns the page of this origin that a navigation comes from.
-fn referring<'a>(request: &Parts, site: &'a Site, referer: &str) -> Option<&'a Page> {
-    let referer: Uri = referer.parse().ok()?;
-    let host = request
-        .uri
-        .authority()
-        .map(http::uri::Authority::as_str)
-        .or_else(|| request.headers.get(header::HOST)?.to_str().ok())?;
-    let same = referer.scheme_str() == Some("https")
-        && referer
-            .authority()
-            .is_some_and(|authority| authority.as_str() == host);
-    let (_, page) = page_at(site, &referer).filter(|_| same)?;
-    Some(page)
 }
 
 /// Returns the page at a URL, however its path is written.

@@ -1,14 +1,20 @@
-//! Live reload at the doors: what the reserved URLs answer with, and where what pages tell goes.
+//! Live reload at the doors: what the reserved URLs answer with, where what pages tell goes, and
+//! which of them use a file (read on in `uses`).
 
+mod uses;
+
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
 use crate::answer::LivePage;
 use crate::answer::live::{self, Heard};
+use crate::answer::requested::Use;
 use crate::hub::EventId;
-use crate::site::ContentHash;
+use crate::site::{ContentHash, UrlPath};
+use uses::Uses;
 
 /// Things told that may wait for whoever shows them; more are counted and dropped, so that a page
 /// that never stops talking holds no memory.
@@ -22,6 +28,7 @@ pub struct Live {
     script: ContentHash,
     console: bool,
     problem: Mutex<Option<EventId>>,
+    uses: Mutex<Uses>,
     told: mpsc::Sender<Heard>,
     dropped: AtomicU64,
 }
@@ -36,6 +43,7 @@ impl Live {
             pages,
             console,
             problem: Mutex::new(None),
+            uses: Mutex::default(),
             told,
             dropped: AtomicU64::new(0),
         };
@@ -64,6 +72,24 @@ impl Live {
         if self.told.try_send(heard).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Notes that a page, or a part of one, uses a file.
+    pub fn note(&self, used: Use) {
+        self.uses().note(used);
+    }
+
+    /// Returns the pages that were seen to use any of some files that have changed. Those that have
+    /// changed themselves begin anew.
+    pub fn pages_that_use(&self, changed: &[&UrlPath]) -> BTreeSet<UrlPath> {
+        let mut uses = self.uses();
+        let pages = uses.pages(changed);
+        uses.forget(changed);
+        pages
+    }
+
+    fn uses(&self) -> MutexGuard<'_, Uses> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often something told was dropped.

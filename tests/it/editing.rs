@@ -4,8 +4,9 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use forerun::answer::requested::{Use, User};
 use forerun::answer::{
-    Answer, Authority, Body, Deliver, Held, LivePage, Moment, Options, Peer, Pushes, answer,
+    Action, Answer, Authority, Body, Deliver, Held, LivePage, Moment, Options, Peer, Pushes, answer,
 };
 use forerun::hub::EventId;
 use forerun::site::graph::graph;
@@ -54,7 +55,17 @@ fn site(files: &[(&str, &str)]) -> Site {
 
 /// Asks for `/` with some header fields.
 fn ask(site: &Site, live: Option<LivePage>, method: &str, fields: &[(&str, &str)]) -> Answer {
-    let mut request = Request::builder().method(method).uri("/");
+    ask_for("/", site, live, method, fields)
+}
+
+fn ask_for(
+    path: &str,
+    site: &Site,
+    live: Option<LivePage>,
+    method: &str,
+    fields: &[(&str, &str)],
+) -> Answer {
+    let mut request = Request::builder().method(method).uri(path);
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
@@ -206,6 +217,59 @@ fn what_has_no_place_for_a_script_is_sent_as_it_is() {
     let shown = ask(&site, Some(live(3)), "GET", &[SHOWN]);
     assert_eq!(text(&shown), page);
     assert!(!header(&shown, "etag").contains("live"));
+}
+
+/// Checks who is found to use what is asked for, as `page /docs/ uses /data.json`.
+#[track_caller]
+fn check_used(target: &str, method: &str, fields: &[(&str, &str)], expected: &str) {
+    let files = [("/index.html", PAGE), ("/a.js", "1"), ("/data.json", "{}")];
+    let mut fields = fields.to_vec();
+    fields.push(("host", "localhost:8443"));
+    let used = match ask_for(target, &site(&files), Some(live(3)), method, &fields).action {
+        Some(Action::Used(Use { by, path })) => match by {
+            User::Page(by) => format!("page {by} uses {path}"),
+            User::Part(by) => format!("part {by} uses {path}"),
+        },
+        Some(other) => panic!("{other:?}"),
+        None => String::new(),
+    };
+    assert_eq!(used, expected, "{method} {target} {fields:?}");
+    let served = ask_for(target, &site(&files), None, method, &fields);
+    assert_eq!(served.action, None);
+}
+
+#[test]
+fn who_asks_is_who_uses() {
+    let own = ("referer", "https://localhost:8443/docs/?q");
+    let fetched = ("sec-fetch-dest", "empty");
+    let used = "page /docs/ uses /data.json";
+    check_used("/data.json?v=1", "GET", &[own, fetched], used);
+    check_used("/data.json", "HEAD", &[own], used);
+    // A file that is not there may come.
+    check_used(
+        "/d%61ta/",
+        "GET",
+        &[own],
+        "page /docs/ uses /data/index.html",
+    );
+    let part = ("referer", "https://localhost:8443/a.js");
+    check_used("/data.json", "GET", &[part], "part /a.js uses /data.json");
+
+    check_used("/data.json", "POST", &[own], "");
+    check_used("/data.json", "GET", &[], "");
+    check_used("/", "GET", &[own, SHOWN], "");
+    check_used("/", "GET", &[own, ("sec-fetch-dest", "iframe")], "");
+    check_used("/data.json", "GET", &[own, ("sec-purpose", "prefetch")], "");
+    for other in [
+        "https://other.example/docs/",
+        "https://localhost/docs/",
+        "http://localhost:8443/docs/",
+        "https://localhost:8443/../%",
+        "/docs/",
+        "",
+    ] {
+        check_used("/data.json", "GET", &[("referer", other)], "");
+    }
 }
 
 const SITE: &str = "

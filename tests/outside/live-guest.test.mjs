@@ -31,6 +31,14 @@ const site = {
   image.onload = () => document.querySelector('canvas').getContext('2d').drawImage(image, 0, 0)
   image.src = '/tile.svg'
 </script>`),
+  'data.html': page('data', `<h1></h1>
+<script type=module src=/data.js></script>`),
+  'data.js': `import './fetch.js'`,
+  'fetch.js': `document.querySelector('h1').textContent = (await (await fetch('/data.json')).json()).value`,
+  'data.json': '{ "value": "one" }',
+  'written.html': page('written', `<base href=https://elsewhere.example/>
+<script>document.write('<link rel=stylesheet href=' + location.origin + '/written.css>')</script>`),
+  'written.css': colour('rgb(1, 1, 1)'),
   'frames.html': page('frames', `<iframe src=/></iframe><iframe src=/sheets.html sandbox=allow-scripts></iframe>`),
   'looks.html': page('looks', `<script>
   const frame = document.documentElement.appendChild(document.createElement('iframe'))
@@ -98,6 +106,34 @@ for (const kind of [chromium, firefox]) {
     assert.deepEqual(page.complaints, [])
   })
 
+  live('what only a script asks for reloads the page that did, and no other', async ({ root, open }) => {
+    const [canvas, data, other] = [await open('/canvas.html'), await open('/data.html'), await open('/')]
+    const hasText = (text) => until(data, (text) => document.querySelector('h1').textContent === text, text)
+    const isDrawn = (x) =>
+      until(canvas, (x) => document.querySelector('canvas').getContext('2d').getImageData(x, x, 1, 1).data[3] === 255, x)
+    await hasText('one')
+    edit(root, 'data.json', '{ "value": "two" }')
+    await data.bringToFront()
+    await hasText('two')
+    assert.ok(await isUntouched(canvas))
+    await canvas.bringToFront()
+    await isDrawn(5)
+    edit(root, 'tile.svg', square(60))
+    await isDrawn(50)
+    for (const page of [data, other]) await page.bringToFront()
+    // What they had to hear of, they have heard of with this.
+    edit(root, 'style.css', colour('rgb(2, 2, 2)'))
+    await hasColour(other, 'body', 'rgb(2, 2, 2)')
+    assert.ok(await isUntouched(other))
+  })
+
+  live('what a script writes into a page is kept true, wherever its base leads', async ({ root, open }) => {
+    const page = await open('/written.html')
+    edit(root, 'written.css', colour('rgb(2, 2, 2)'))
+    await hasColour(page, 'body', 'rgb(2, 2, 2)')
+    assert.ok(await isUntouched(page))
+  })
+
   live('twenty saves in a row end in the last of them', async ({ root, open }) => {
     const page = await open('/')
     for (let number = 1; number <= 20; number += 1) {
@@ -114,7 +150,8 @@ for (const kind of [chromium, firefox]) {
     await page.goto(new URL('/canvas.html', page.url()).href)
     edit(root, 'style.css', colour('rgb(2, 2, 2)'))
     edit(root, 'index.html', site['index.html'].replace('<title>first', '<title>second'))
-    await until(page, () => fetch('/').then((answer) => answer.text()).then((text) => text.includes('second')))
+    // Unseen: a page follows what its scripts fetch.
+    await until(page, async () => (await (await fetch('/', { referrerPolicy: 'no-referrer' })).text()).includes('second'))
     await page.goBack()
     await hasTitle(page, 'second')
     await hasColour(page, 'body', 'rgb(2, 2, 2)')
