@@ -225,7 +225,8 @@ pub fn may_reopen(tries: usize) -> bool {
     tries < REOPEN_MAX
 }
 
-/// Returns the log's entry for an answer, without its bytes.
+/// Returns the log's entry for an answer, without its bytes; `None` if nobody logs, or if it is not
+/// of the site: who edits one looks for what it is asked for.
 pub fn entry(
     service: &Service,
     peer: std::net::IpAddr,
@@ -233,7 +234,8 @@ pub fn entry(
     answer: &Answer,
     moment: &Moment,
 ) -> Option<Box<Entry>> {
-    service.log.is_on().then(|| {
+    let is_logged = service.log.is_on() && service.reserved(request).is_none();
+    is_logged.then(|| {
         Box::new(Entry {
             peer,
             time: moment.now,

@@ -293,6 +293,27 @@ async fn what_a_page_tells_is_heard_within_limits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_log_is_of_the_site_alone() {
+    let (mut world, hub, _heard) = world();
+    drop(world.start(EVENTS).await);
+    world.get("/.forerun/live.js").await;
+    world.get("/.forerun/none").await;
+    let telling = Ask::method("POST", "/.forerun/told").header(ORIGIN.0, ORIGIN.1);
+    world.ask(telling.body("{}")).await;
+    world.get("/a.css").await;
+    hub.close();
+    world.rest_ms(1).await;
+    assert!(has_ended(&world), "{}", told(&world));
+    let version = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    world.say(&format!("GET /.forerun/live.js {version}")).await;
+    world.say(&format!("GET /a.css {version}")).await;
+    insta::assert_snapshot!(world.log().join("\n"), @r#"
+    "GET /a.css HTTP/2.0" 200 17
+    "GET /a.css HTTP/1.1" 200 17
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_live_reload_its_urls_are_like_any_other() {
     let mut world = World::new(SITE);
     for target in ["/.forerun/live.js", EVENTS, "/.forerun/told"] {
