@@ -235,6 +235,7 @@ pub fn answer(
             let ask_first = HeaderValue::from_static("no-cache");
             head.headers_mut().insert(header::CACHE_CONTROL, ask_first);
         }
+        injected::open_policies(answer.head.headers_mut());
         // What is told of a page is told of one that is shown: nobody uses that.
         let used = || requested::used(request, site).map(Action::Used);
         answer.action = answer.action.or_else(used);

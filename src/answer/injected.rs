@@ -26,6 +26,10 @@
 //! No tag of a page that is served without this looks like an injected one, so none is kept when
 //! the editing is over. The digest stands where [`Digest::read`](crate::site::digest::Digest::read)
 //! finds it in all of them.
+//!
+//! Read on in `policy` (a page's own policy, opened for the script).
+
+mod policy;
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -57,6 +61,9 @@ pub(super) struct Injected {
     pub(super) added: usize,
 }
 
+/// How the tag of an injected page begins.
+const TAG_START: &[u8] = b"\"live-";
+
 /// Shown where a site has no page of its own for what is not there. It is HTML so that it can tell
 /// when the file has come.
 const NOT_FOUND: &[u8] = b"<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n\
@@ -80,6 +87,16 @@ pub(super) fn is_shown(headers: &HeaderMap) -> bool {
                 .filter_map(|range| range.split(|&byte| byte == b';').next())
                 .any(|range| range.trim_ascii().eq_ignore_ascii_case(b"text/html"))
         }),
+    }
+}
+
+/// Lets the script, and the stream that it opens, through the policies of an injected page: of its
+/// 304 too, whose fields replace those of the copy that is kept (RFC 9111 section 3.2). One that
+/// trusts scripts by nonce alone (`'strict-dynamic'`) goes on to refuse it.
+pub(super) fn open_policies(headers: &mut HeaderMap) {
+    let tag = headers.get(header::ETAG).map(HeaderValue::as_bytes);
+    if tag.is_some_and(|tag| tag.starts_with(TAG_START)) {
+        policy::open(headers);
     }
 }
 
@@ -189,5 +206,21 @@ mod tests {
         check(&[("accept", "*/*")], false);
         check(&[("accept", "text/htmlx, text/*")], false);
         check(&[], false);
+    }
+
+    #[test]
+    fn only_an_injected_page_has_its_policy_opened() {
+        for (tag, expected) in [
+            ("\"live-a.b~1.2~c\"", "connect-src 'self'"),
+            ("\"live-missing-a~1.2~c\"", "connect-src 'self'"),
+            ("\"a.b\"", "connect-src 'none'"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ETAG, tag.parse().unwrap());
+            let policy = HeaderValue::from_static("connect-src 'none'");
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+            open_policies(&mut headers);
+            assert_eq!(headers[header::CONTENT_SECURITY_POLICY], expected, "{tag}");
+        }
     }
 }
