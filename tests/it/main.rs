@@ -25,6 +25,7 @@ mod h2_rules;
 mod hints;
 mod hostile;
 mod http1;
+mod keys;
 mod live;
 mod log;
 mod push;
