@@ -97,7 +97,7 @@ pub fn problem(style: Style, problem: &Problem) -> String {
         let _ = write!(said, "\n    {}", style.faint(&format!("({first} lines)")));
     }
     for line in &lines[first..] {
-        let _ = write!(said, "\n    {}", harmless(line, PROBLEM_CHARACTERS_MAX));
+        let _ = write!(said, "\n    {}", aligned(line, PROBLEM_CHARACTERS_MAX));
     }
     said
 }
@@ -203,19 +203,29 @@ fn names(style: Style, paths: &[&str]) -> String {
 /// Returns text as one line of at most so many characters, with nothing in it that steers a
 /// terminal or hides in what is read.
 fn harmless(text: &str, characters_max: usize) -> String {
+    let mut was_blank = false;
+    let is_kept = |character: &char| {
+        let is_blank = character.is_whitespace();
+        !(std::mem::replace(&mut was_blank, is_blank) && is_blank)
+    };
+    visible(text.chars().filter(is_kept), characters_max)
+}
+
+/// The same for a line in which things stand below each other: blanks are kept.
+fn aligned(line: &str, characters_max: usize) -> String {
+    visible(line.replace('\t', "    ").chars(), characters_max)
+}
+
+fn visible(characters: impl Iterator<Item = char>, characters_max: usize) -> String {
     let mut line = String::new();
     let mut written = 0;
-    let mut was_blank = false;
-    for character in text.chars() {
-        let is_blank = character.is_whitespace();
+    for character in characters {
         let written_here = match character {
-            _ if is_blank && was_blank => String::new(),
             '\n' | '\u{2028}' | '\u{2029}' => "\u{21b5} ".to_owned(),
-            _ if is_blank => " ".to_owned(),
+            _ if character.is_whitespace() => " ".to_owned(),
             _ if is_harmless(character) => character.to_string(),
             _ => character.escape_unicode().to_string(),
         };
-        was_blank = is_blank;
         written += written_here.chars().count();
         if written > characters_max {
             line.push('\u{2026}');
@@ -332,6 +342,22 @@ mod tests {
             line 14\u{7}
         ");
         insta::assert_snapshot!(mended(PLAIN, &failed), @"mended (`make` failed with status 2)");
+    }
+
+    #[test]
+    fn a_problem_keeps_what_points_at_something_below_it() {
+        let failed = Problem {
+            title: "push.toml cannot be used".to_owned(),
+            text: "line 2\n  |\n2 | push = [\n  |         ^\n\tunclosed\u{a0} array".to_owned(),
+        };
+        insta::assert_snapshot!(problem(PLAIN, &failed), @r"
+        push.toml cannot be used
+            line 2
+              |
+            2 | push = [
+              |         ^
+                unclosed  array
+        ");
     }
 
     #[test]
