@@ -158,7 +158,8 @@ impl Loader {
         }
     }
 
-    /// Reads `push.toml` again. A bad one changes nothing, and is said once.
+    /// Reads `push.toml` again. A bad one changes nothing, and is said once: by whoever asks for
+    /// news, if anybody does.
     fn refresh_overrides(&self) {
         let mut file = lock(&self.overrides);
         let now_ms = self.now_ms();
@@ -170,10 +171,7 @@ impl Loader {
             Ok(text) => text,
             // The text stays, so that the same one counts as known when it comes back.
             Err(reason) => {
-                self.warn(
-                    &UrlPath::overrides(),
-                    &std::io::Error::other(reason.clone()),
-                );
+                self.warn_of_overrides(&reason);
                 (file.fault, file.is_unreadable) = (Some(reason), true);
                 return;
             }
@@ -189,11 +187,17 @@ impl Loader {
                 self.derive(|site, _| site.put_overrides(Arc::new(overrides)));
             }
             Err(reason) => {
-                tracing::warn!("push.toml is not used, the last good one is: {reason}");
+                self.warn_of_overrides(&reason);
                 file.fault = Some(reason);
             }
         }
         file.text = text;
+    }
+
+    fn warn_of_overrides(&self, reason: &str) {
+        if !lock(&self.notes).are_wanted() {
+            tracing::warn!("push.toml is not used, the last good one is: {reason}");
+        }
     }
 }
 

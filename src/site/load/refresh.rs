@@ -269,6 +269,11 @@ impl Notes {
         }
     }
 
+    /// Returns whether somebody will ask for what is noted, and say it.
+    pub(super) fn are_wanted(&self) -> bool {
+        self.is_wanted
+    }
+
     /// Notes that a file cannot be read; returns whether its last good state is to answer.
     pub(super) fn fail(&mut self, path: &UrlPath, error: &io::Error) -> bool {
         if self.is_wanted && self.unreadable.len() < UNREADABLE_MAX {
