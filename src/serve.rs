@@ -145,7 +145,7 @@ async fn serve(
         now: SystemTime::now,
     });
     let runtimes = runtime::Runtimes::start(&service)?;
-    let url = greeting::print(options, edited.is_some(), &bound, &service.tls, started)?;
+    let url = greeting::print(options, edited, &bound, &service.tls, started)?;
 
     // Neither too many connections nor a slow disk may keep the server from hearing a signal.
     tokio::select! {

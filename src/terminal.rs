@@ -21,6 +21,12 @@ impl Style {
         Self { painted: false }
     }
 
+    /// Returns the style of a terminal, whatever standard output is.
+    #[cfg(test)]
+    pub const fn painted() -> Self {
+        Self { painted: true }
+    }
+
     /// Returns whether output is painted, as a terminal shows it.
     pub const fn is_painted(self) -> bool {
         self.painted

@@ -1,6 +1,7 @@
 //! What a person reads when the server is up.
 
 use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
 use tokio::time::Instant;
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 use super::listen::{Bound, Exposure};
 use super::{Certificate, ServeOptions, qr};
 use crate::answer::Deliver;
+use crate::live::LiveOptions;
 use crate::site::plan::Push;
 use crate::terminal::Style;
 use crate::tls::Tls;
@@ -18,7 +20,7 @@ use crate::tls::Tls;
 /// Standard output fails in another way than by being closed.
 pub(super) fn print(
     options: &ServeOptions,
-    edited: bool,
+    edited: Option<&LiveOptions>,
     bound: &Bound,
     tls: &Tls,
     started: Instant,
@@ -27,7 +29,10 @@ pub(super) fn print(
     let url = format!("https://{}:{}/", host(options), bound.port);
     let mut out = io::stdout().lock();
     let written = write(&mut out, style, &url, options, bound, tls, started).and_then(|()| {
-        if edited {
+        if let Some(edited) = edited {
+            for warning in not_named(options, &edited.allowed_hosts, tls) {
+                writeln!(out, "  {}", style.warning(&warning))?;
+            }
             let said = "a saved file updates the tabs that use it; press h for help";
             writeln!(out, "  {} {said}", style.faint("edit  "))?;
         }
@@ -55,20 +60,7 @@ fn write(
         options.site.root.display(),
         started.elapsed().as_millis()
     )?;
-    writeln!(out, "  {}", style.link(url))?;
-    for address in options.exposure.reachable() {
-        let url = format!(
-            "https://{}/",
-            std::net::SocketAddr::new(address, bound.port)
-        );
-        writeln!(out, "  {}", style.link(&url))?;
-        // A telephone has no keyboard worth the name.
-        if style.is_painted()
-            && let Some(code) = qr::painted(&url)
-        {
-            writeln!(out, "{code}")?;
-        }
-    }
+    urls(out, style, url, &options.exposure.reachable(), bound.port)?;
     if let Some(taken) = bound.taken {
         let said = format!("port {taken} is taken, so this is {}", bound.port);
         writeln!(out, "  {}", style.warning(&said))?;
@@ -87,12 +79,57 @@ fn write(
     Ok(())
 }
 
+/// Writes the site's URL and those of its addresses, one of them with its code.
+fn urls(
+    out: &mut impl io::Write,
+    style: Style,
+    url: &str,
+    addresses: &[IpAddr],
+    port: u16,
+) -> io::Result<()> {
+    let by_address = |address| format!("https://{}/", SocketAddr::new(address, port));
+    let scanned = scanned(addresses).map(by_address);
+    let others = addresses.iter().map(|&address| by_address(address));
+    let others = others.filter(|other| other != url);
+    for url in std::iter::once(url.to_owned()).chain(others) {
+        writeln!(out, "  {}", style.link(&url))?;
+        // A telephone has no keyboard worth the name.
+        if style.is_painted()
+            && scanned.as_ref() == Some(&url)
+            && let Some(code) = qr::painted(&url)
+        {
+            writeln!(out, "{code}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the address that a telephone is shown: one, for a code takes most of a screen. Every
+/// network has the first kind.
+fn scanned(addresses: &[IpAddr]) -> Option<IpAddr> {
+    let others = addresses.iter().filter(|address| !address.is_loopback());
+    others.copied().min_by_key(IpAddr::is_ipv6)
+}
+
+/// Returns what is to be said of allowed hosts that a certificate of the user's own does not name.
+/// Whoever mints one says it of those that may not be in it.
+fn not_named(options: &ServeOptions, allowed: &[String], tls: &Tls) -> Vec<String> {
+    let Certificate::Files { certificate, .. } = &options.certificate else {
+        return Vec::new();
+    };
+    let strangers = allowed.iter().filter(|host| !tls.covers(host));
+    let file = certificate.display();
+    strangers
+        .map(|host| format!("`{file}` is not issued for `{host}`: browsers will warn there"))
+        .collect()
+}
+
 fn host(options: &ServeOptions) -> String {
     match options.exposure {
         Exposure::Address(address) if !address.is_unspecified() && !address.is_loopback() => {
             match address {
-                std::net::IpAddr::V4(address) => address.to_string(),
-                std::net::IpAddr::V6(address) => format!("[{address}]"),
+                IpAddr::V4(address) => address.to_string(),
+                IpAddr::V6(address) => format!("[{address}]"),
             }
         }
         _ => "localhost".to_owned(),
@@ -127,8 +164,72 @@ fn ahead(options: &ServeOptions) -> &'static str {
 
 fn access(exposure: &Exposure) -> String {
     match exposure {
-        Exposure::Loopback => "this machine only; --host lets others in".to_owned(),
-        Exposure::Everywhere => "everyone who reaches this machine".to_owned(),
-        Exposure::Address(address) => format!("everyone who reaches {address}"),
+        _ if exposure.is_local() => "this machine only; --host lets others in".to_owned(),
+        Exposure::Address(address) if !address.is_unspecified() => {
+            format!("everyone who reaches {address}")
+        }
+        _ => "everyone who reaches this machine".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(style: Style, url: &str, addresses: &[&str], codes: &[&str]) {
+        let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        let mut out = Vec::new();
+        urls(&mut out, style, url, &addresses, 8443).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        let urls = out.matches("https://").count();
+        let mut named: Vec<_> = addresses
+            .iter()
+            .map(|&address| format!("https://{}/", SocketAddr::new(address, 8443)))
+            .chain([url.to_owned()])
+            .collect();
+        named.sort_unstable();
+        named.dedup();
+        assert!(named.iter().all(|url| out.contains(url)), "{out}");
+        assert_eq!(urls, named.len(), "each once: {out}");
+        let drawn = codes.iter().map(|url| qr::painted(url).unwrap());
+        assert!(drawn.into_iter().all(|code| out.contains(&code)), "{out}");
+        let is_code = |line: &&str| line.starts_with("  \x1b[38;5;16;48;5;231m");
+        let lines: usize = codes
+            .iter()
+            .map(|url| qr::painted(url).unwrap().lines().count())
+            .sum();
+        assert_eq!(out.lines().filter(is_code).count(), lines, "{out}");
+    }
+
+    #[test]
+    fn each_url_is_said_once_and_one_is_drawn() {
+        let (painted, plain) = (Style::painted(), Style::plain());
+        let local = "https://localhost:8443/";
+        let lan = "https://192.168.1.20:8443/";
+        check(painted, local, &[], &[]);
+        check(
+            painted,
+            local,
+            &["fd00::2", "192.168.1.20", "10.0.0.2"],
+            &[lan],
+        );
+        check(painted, local, &["fd00::2"], &["https://[fd00::2]:8443/"]);
+        check(painted, lan, &["192.168.1.20"], &[lan]);
+        check(plain, lan, &["192.168.1.20", "fd00::2"], &[]);
+    }
+
+    #[test]
+    fn this_machine_alone_is_no_place_for_a_telephone() {
+        check(
+            Style::painted(),
+            "https://localhost:8443/",
+            &["127.0.0.1"],
+            &[],
+        );
+        let local = access(&Exposure::Loopback);
+        for address in ["127.0.0.1", "::1"] {
+            assert_eq!(access(&Exposure::Address(address.parse().unwrap())), local);
+        }
     }
 }

@@ -48,6 +48,15 @@ impl Exposure {
         }
     }
 
+    /// Returns whether no other machine can connect.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Loopback => true,
+            Self::Everywhere => false,
+            Self::Address(address) => address.is_loopback(),
+        }
+    }
+
     /// Returns those addresses as a certificate names them.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.reachable()
