@@ -141,15 +141,24 @@ impl Service {
         Ok(Source::file(file, length))
     }
 
-    /// Returns whether the certificate speaks for the authority that a request names.
+    /// Returns whether the authority that a request names is one to answer for: the certificate
+    /// speaks for it, or it was allowed by name. Whoever owns another name may make it lead here
+    /// (DNS rebinding), and reads nothing.
     pub fn authority(&self, request: &Parts) -> Authority {
         match named_host(request) {
-            Named::Host(host) if self.tls.covers(host) => Authority::Covered,
+            Named::Host(host) if self.tls.covers(host) || self.is_allowed(host) => {
+                Authority::Covered
+            }
             Named::Host(_) => Authority::Misdirected,
             // It cannot name one, and whatever it meant, it came here.
             Named::Nothing if request.version == Version::HTTP_10 => Authority::Covered,
             Named::Nothing | Named::Nonsense => Authority::Absent,
         }
+    }
+
+    fn is_allowed(&self, host: &str) -> bool {
+        let live = self.live.as_ref();
+        live.is_some_and(|live| live.answers_to(host))
     }
 
     /// Returns the present moment.

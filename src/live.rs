@@ -74,7 +74,8 @@ pub fn open(options: &LiveOptions, epoch: u64) -> (door::live::Live, mpsc::Recei
         script_hash: ContentHash::of(&script).to_string(),
         script,
     };
-    door::live::Live::new(pages, options.console)
+    let (live, heard) = door::live::Live::new(pages, options.console);
+    (live.answering_to(options.allowed_hosts.clone()), heard)
 }
 
 /// Returns who makes the site, if a command does. Its sources are watched from now on.

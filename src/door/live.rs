@@ -27,6 +27,7 @@ pub struct Live {
     pub pages: live::Live,
     script: ContentHash,
     console: bool,
+    hosts: Vec<String>,
     problem: Mutex<Option<EventId>>,
     uses: Mutex<Uses>,
     told: mpsc::Sender<Heard>,
@@ -42,12 +43,29 @@ impl Live {
             script: ContentHash::of(&pages.script),
             pages,
             console,
+            hosts: Vec::new(),
             problem: Mutex::new(None),
             uses: Mutex::default(),
             told,
             dropped: AtomicU64::new(0),
         };
         (live, heard)
+    }
+
+    /// Answers to these hosts, too, which the certificate need not name: names, and addresses
+    /// without brackets.
+    #[must_use]
+    pub fn answering_to(mut self, hosts: Vec<String>) -> Self {
+        self.hosts = hosts;
+        self
+    }
+
+    /// Returns whether a host, as a request names it, is one that was allowed.
+    pub fn answers_to(&self, host: &str) -> bool {
+        let host = host.trim_matches(['[', ']']);
+        self.hosts
+            .iter()
+            .any(|allowed| allowed.eq_ignore_ascii_case(host))
     }
 
     /// Returns what a page is told that is answered from a snapshot taken after this.

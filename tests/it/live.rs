@@ -39,6 +39,7 @@ fn world() -> (World, Arc<Hub>, Receiver<Heard>) {
         },
         true,
     );
+    let live = live.answering_to(vec!["laptop.example".to_owned(), "fd00::2".to_owned()]);
     (World::new(SITE).live(live), hub, heard)
 }
 
@@ -253,6 +254,24 @@ async fn others_are_told_nothing() {
     let rebound = Ask::get(EVENTS).authority("other.example");
     assert_eq!(world.ask(rebound).await.status(), 421);
     assert!(heard.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_allowed_host_is_answered_though_no_certificate_names_it() {
+    let (mut world, _hub, _heard) = world();
+    for (host, status) in [
+        ("laptop.example", 200),
+        ("Laptop.Example:8443", 200),
+        ("[fd00::2]:8443", 200),
+        ("sub.laptop.example", 421),
+        ("laptop.example.other", 421),
+        ("[fd00::3]", 421),
+    ] {
+        for path in ["/", "/.forerun/live.js"] {
+            let asked = world.ask(Ask::get(path).authority(host)).await;
+            assert_eq!(asked.status(), status, "{host}{path}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
