@@ -4,10 +4,10 @@
 // however early it comes.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import path from 'node:path'
 import { chromium, firefox } from './lib/browser.mjs'
-import { hasColour, hasTitle, isUntouched, liveIn, pretend, pretendHidden, until } from './lib/live.mjs'
+import { hasColour, hasTitle, isUntouched, liveIn, pretend, pretendHidden, shoot, until } from './lib/live.mjs'
 import { edit } from './lib/tools.mjs'
 
 const square = (size) => `<svg xmlns="http://www.w3.org/2000/svg" width="${size}" height="${size}"><rect width="${size}" height="${size}" fill="teal"/></svg>`
@@ -206,7 +206,7 @@ for (const kind of [chromium, firefox]) {
     const shown = () => document.querySelector('forerun-problem')?.getBoundingClientRect().height > 50
     edit(root, 'push.toml', 'these = [are not settings\n')
     await until(page, shown)
-    if (process.env.FORERUN_SHOTS) await shoot(page, kind)
+    if (process.env.FORERUN_SHOTS) await shootBoth(page, kind)
     await page.reload()
     await until(page, shown)
     const late = await open('/strict.html')
@@ -251,11 +251,9 @@ for (const kind of [chromium, firefox]) {
   )
 }
 
-/** For looking at: FORERUN_SHOTS names a directory. */
-async function shoot(page, kind) {
-  mkdirSync(process.env.FORERUN_SHOTS, { recursive: true })
+async function shootBoth(page, kind) {
   for (const scheme of ['light', 'dark']) {
     if (!kind.isFirefox) await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }])
-    await page.screenshot({ path: path.join(process.env.FORERUN_SHOTS, `${kind.isFirefox ? 'firefox' : 'chromium'}-${scheme}.png`) })
+    await shoot(page, `${kind.isFirefox ? 'firefox' : 'chromium'}-${scheme}`)
   }
 }

@@ -1,30 +1,15 @@
 // Sites that nobody made for this test: the Python documentation and two Bootstrap themes.
 
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { assertNotAskedFor, chromium, chromium103, pushesOf, visit, withBrowser } from './lib/browser.mjs'
+import { offline, pythonRoot, themeRoot } from './lib/fixtures.mjs'
 import { planOf, withServer } from './lib/forerun.mjs'
 import { linksOf, onDisk, pagesOf } from './lib/links.mjs'
 import { withPeer } from './lib/peer.mjs'
 import { scratch } from './lib/tools.mjs'
-
-const require = createRequire(import.meta.url)
-
-function themeRoot(name) {
-  try {
-    return path.dirname(require.resolve(`${name}/package.json`))
-  } catch {
-    return undefined
-  }
-}
-
-function pythonRoot() {
-  const html = '/usr/share/doc/python3/html'
-  return existsSync(`${html}/contents.html`) ? realpathSync(html) : undefined
-}
 
 const sites = [
   {
@@ -62,9 +47,6 @@ const sites = [
   },
 ]
 
-// Their web fonts come from another origin, which the test must not reach.
-const offline = ['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost']
-
 for (const site of sites) {
   const lacks = site.root ? false : site.lacks
 
@@ -82,7 +64,7 @@ for (const site of sites) {
   test(`${site.name}: nothing is planned that Chromium does not fetch by itself`, planned, async (t) => {
     await withServer(site.root, [...site.args, '--deliver', 'none'], async (server) => {
       for (const kind of [chromium103, chromium]) {
-        await withBrowser(kind, server, { flags: offline }, async (browser) => {
+        await withBrowser(kind, server, offline, async (browser) => {
           for (const target of site.compared) await compare(t, kind, browser, server, site, target)
         })
       }
@@ -95,7 +77,7 @@ for (const site of sites) {
     const server = await withServer(site.root, [...site.args, '--push', 'all'], async (server) => {
       // A large page is answered before its needs are known, the first time.
       for (const target of site.compared) await withPeer(server, (peer) => peer.untilPushed(target))
-      await withBrowser(chromium103, server, { netlog, flags: offline }, async (browser) => {
+      await withBrowser(chromium103, server, { netlog, ...offline }, async (browser) => {
         for (const target of site.compared) await visit(browser, server.origin + target)
       })
       return server

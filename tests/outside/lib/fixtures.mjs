@@ -1,6 +1,7 @@
 // Sites that the tests serve to more than one client.
 
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync, realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 import { checkout } from './tools.mjs'
 
@@ -53,4 +54,32 @@ export function ownPages(directory = ownSite, url = '/') {
     else if (entry.name === 'index.html') pages.push(url)
   }
   return pages.sort()
+}
+
+/** Where the Python documentation is, if Debian's package python3-doc is installed. */
+export function pythonRoot() {
+  const html = '/usr/share/doc/python3/html'
+  return existsSync(`${html}/contents.html`) ? realpathSync(html) : undefined
+}
+
+/** Where the theme of an npm package is, if that is installed. */
+export function themeRoot(name) {
+  try {
+    return path.dirname(createRequire(import.meta.url).resolve(`${name}/package.json`))
+  } catch {
+    return undefined
+  }
+}
+
+/** Settings of browsers for real sites: fonts and pictures of other origins are not to be reached. */
+export const offline = {
+  flags: ['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost'],
+  // A proxy that is not there, for all but this machine.
+  preferences: {
+    'network.proxy.type': 1,
+    'network.proxy.http': '127.0.0.1',
+    'network.proxy.http_port': 9,
+    'network.proxy.ssl': '127.0.0.1',
+    'network.proxy.ssl_port': 9,
+  },
 }

@@ -1,5 +1,7 @@
 // Pages that are open while their site is edited, and what is looked at in them.
 
+import { mkdirSync } from 'node:fs'
+import path from 'node:path'
 import { test } from 'node:test'
 import { withBrowser } from './browser.mjs'
 import { withDev } from './forerun.mjs'
@@ -11,12 +13,14 @@ const REPLACED_MAX = 4
 /**
  * Returns `live(name, use, settings)`: a test in one kind of browser, with a copy of the site of its
  * own that is served with live reload. `use` gets `{ t, root, server, browser, open(target) }`.
+ * The site is its files, or a function that makes the copy and returns its root; `lacks` is a reason
+ * to skip.
  */
-export function liveIn(kind, site) {
-  const options = { skip: kind.lacks(), timeout: 120_000 }
+export function liveIn(kind, site, lacks = false) {
+  const options = { skip: lacks || kind.lacks(), timeout: 120_000 }
   return (name, use, settings = {}) =>
     test(`${kind.name}: ${name}`, options, async (t) => {
-      const root = writeSite(site)
+      const root = typeof site === 'function' ? site() : writeSite(site)
       await withDev(root, settings.args || [], (server) =>
         withBrowser(kind, server, settings, (browser) =>
           use({ t, root, server, browser, open: (target, before) => open(browser, server.origin + target, before) }),
@@ -52,8 +56,25 @@ export async function until(page, test, ...values) {
   }
 }
 
+/** For looking at: FORERUN_SHOTS names a directory. */
+export async function shoot(page, name) {
+  const directory = process.env.FORERUN_SHOTS
+  if (!directory) return
+  mkdirSync(directory, { recursive: true })
+  await page.screenshot({ path: path.join(directory, `${name}.png`) })
+}
+
+/** The element may not be there yet, in a page that is loaded again. */
 export const hasColour = (page, selector, value) =>
-  until(page, (selector, value) => getComputedStyle(document.querySelector(selector)).color === value, selector, value)
+  until(
+    page,
+    (selector, value) => {
+      const element = document.querySelector(selector)
+      return element && getComputedStyle(element).color === value
+    },
+    selector,
+    value,
+  )
 
 export const hasTitle = (page, title) => until(page, (title) => document.title === title, title)
 
