@@ -193,6 +193,7 @@ struct Editor<'a> {
 /// A change whose line waits for the tabs.
 struct Pending {
     id: EventId,
+    /// Empty if it was no change, but the wish to load all tabs again.
     paths: Vec<String>,
     painted: Vec<Duration>,
     until: Instant,
@@ -304,19 +305,9 @@ impl<'a> Editor<'a> {
         if changes.changed.is_empty() {
             return;
         }
-        self.report();
-        if let Some(id) = self.publish("change", self.announcement(&changes)) {
-            self.pending = Some(Pending {
-                id,
-                paths: changes
-                    .changed
-                    .iter()
-                    .map(|change| change.path.to_string())
-                    .collect(),
-                painted: Vec::new(),
-                until: Instant::now() + PAINT_WAIT_MAX,
-            });
-        }
+        let paths = changes.changed.iter().map(|it| it.path.to_string());
+        let paths = paths.collect();
+        self.tell("change", self.announcement(&changes), paths);
         let site = Arc::clone(&self.service.site);
         // Only a panic there, which has been reported, is an error.
         let _ = tokio::task::spawn_blocking(move || site.remake(&changes.pages)).await;
@@ -441,11 +432,28 @@ impl<'a> Editor<'a> {
             },
             None => Seen::Nowhere,
         };
-        say(&report::change(self.style, &paths, seen));
+        say(&if paths.is_empty() {
+            report::reload(self.style, seen)
+        } else {
+            report::change(self.style, &paths, seen)
+        });
     }
 
     fn reload(&mut self) {
-        self.publish("reload", "{}".to_owned());
+        self.tell("reload", "{}".to_owned(), Vec::new());
+    }
+
+    /// Publishes what pages answer by painting, and waits for them before it is said.
+    fn tell(&mut self, kind: &str, data: String, paths: Vec<String>) {
+        self.report();
+        if let Some(id) = self.publish(kind, data) {
+            self.pending = Some(Pending {
+                id,
+                paths,
+                painted: Vec::new(),
+                until: Instant::now() + PAINT_WAIT_MAX,
+            });
+        }
     }
 
     async fn open(&self, url: &str) {

@@ -64,7 +64,15 @@ pub struct Console<'a> {
 
 /// Returns the line of a change: what changed, as paths of the site, and who saw it.
 pub fn change(style: Style, paths: &[&str], seen: Seen) -> String {
-    let names = names(style, paths);
+    line(style, &names(style, paths), seen, "no open tab uses it")
+}
+
+/// Returns the line that says who was loaded again because somebody asked for it.
+pub fn reload(style: Style, seen: Seen) -> String {
+    line(style, &style.strong("reload"), seen, "no tab is open")
+}
+
+fn line(style: Style, what: &str, seen: Seen, nowhere: &str) -> String {
     let arrow = style.faint("->");
     let tabs = |count: usize| match count {
         1 => "1 tab".to_owned(),
@@ -72,18 +80,18 @@ pub fn change(style: Style, paths: &[&str], seen: Seen) -> String {
     };
     match seen {
         Seen::Nowhere | Seen::Told { tabs: 0 } | Seen::Painted { tabs: 0, .. } => {
-            format!("{names} {arrow} {}", style.faint("no open tab uses it"))
+            format!("{what} {arrow} {}", style.faint(nowhere))
         }
         Seen::Told { tabs: count } => {
             let said = style.warning("not painted yet");
-            format!("{names} {arrow} {}, {said}", tabs(count))
+            format!("{what} {arrow} {}, {said}", tabs(count))
         }
         Seen::Painted {
             tabs: count,
             slowest,
         } => {
             let said = style.success(&format!("painted in {} ms", slowest.as_millis()));
-            format!("{names} {arrow} {}, {said}", tabs(count))
+            format!("{what} {arrow} {}, {said}", tabs(count))
         }
     }
 }
@@ -272,6 +280,8 @@ mod tests {
             change(PLAIN, &["/x.css"], Seen::Nowhere),
             change(PLAIN, &["/x.css"], painted(0, 1)),
             change(PLAIN, &["/a\x1b[2Jb\nc.css"], Seen::Nowhere),
+            reload(PLAIN, painted(2, 210)),
+            reload(PLAIN, Seen::Nowhere),
         ];
         insta::assert_snapshot!(lines.join("\n"), @r"
         style.css -> 3 tabs, painted in 38 ms
@@ -280,6 +290,8 @@ mod tests {
         x.css -> no open tab uses it
         x.css -> no open tab uses it
         a\u{1b}[2Jb↵ c.css -> no open tab uses it
+        reload -> 2 tabs, painted in 210 ms
+        reload -> no tab is open
         ");
     }
 

@@ -1,6 +1,6 @@
 //! What a person reads when the server is up.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
@@ -33,7 +33,12 @@ pub(super) fn print(
             for warning in not_named(options, &edited.allowed_hosts, tls) {
                 writeln!(out, "  {}", style.warning(&warning))?;
             }
-            let said = "a saved file updates the tabs that use it; press h for help";
+            let keys = if io::stdin().is_terminal() {
+                "; press h for help"
+            } else {
+                ""
+            };
+            let said = format!("a saved file updates the tabs that use it{keys}");
             writeln!(out, "  {} {said}", style.faint("edit  "))?;
         }
         out.flush()
