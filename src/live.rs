@@ -58,7 +58,8 @@ pub struct LiveOptions {
 
 /// How long a change waits for tabs to say that they have painted it.
 const PAINT_WAIT_MAX: Duration = Duration::from_millis(1500);
-/// How long it waits for further tabs once one has.
+/// How long it waits for further tabs once one has, at least: what took one tab long takes others
+/// longer, for they take turns.
 const PAINT_WAIT_MORE: Duration = Duration::from_millis(250);
 /// Lines said of pages that cannot follow edits.
 const BLOCKED_MAX: usize = 256;
@@ -380,7 +381,7 @@ impl<'a> Editor<'a> {
             Told::Painted { id, took } => {
                 if let Some(pending) = self.pending.as_mut().filter(|pending| pending.id == *id) {
                     pending.painted.push(*took);
-                    pending.until = Instant::now() + PAINT_WAIT_MORE;
+                    pending.until = Instant::now() + more(*took);
                 }
             }
             Told::Console {
@@ -466,9 +467,25 @@ impl<'a> Editor<'a> {
     }
 }
 
+/// Returns how long to wait for the next tab after one that took this long.
+fn more(took: Duration) -> Duration {
+    took.clamp(PAINT_WAIT_MORE, PAINT_WAIT_MAX)
+}
+
 fn unreadable(changes: &Changes) -> Option<Problem> {
     let (path, why) = changes.unreadable.first()?;
     let title = format!("{path} cannot be read");
     let text = format!("{why}\nIts last good state is served until it can.");
     Some(Problem { title, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_tab_is_waited_for_longer_and_never_for_ever() {
+        let waits = [1, 38, 400, 1_000_000].map(|ms| more(Duration::from_millis(ms)).as_millis());
+        assert_eq!(waits, [250, 250, 400, 1500]);
+    }
 }
