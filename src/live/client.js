@@ -14,6 +14,7 @@
 
   const RETRY_MS = 900
   const LOAD_MS = 5000
+  const SCROLLED_MAX = 20
   const CONSOLE_PER_SECOND = 20
   const CONSOLE_CHARS = 2000
   const PLACE_CHARS = 200
@@ -110,13 +111,28 @@
     'hub-gap': () => hide(),
   }
 
-  // Keeps the scroll position, which browsers do not when the page asked them not to, and the ids
-  // that the page after this one reports.
+  // Elements that are scrolled by themselves, as selectors and positions.
+  const scrolled = quietly(() => {
+    const isScrolled = (element) => element !== document.scrollingElement && (element.scrollTop || element.scrollLeft)
+    const elements = [...document.querySelectorAll('*')].filter(isScrolled).slice(0, SCROLLED_MAX)
+    return elements.map((element) => [selectorOf(element), element.scrollLeft, element.scrollTop])
+  })
+  const selectorOf = (element) => {
+    if (element.id) return `#${CSS.escape(element.id)}`
+    const { parentElement, localName } = element
+    if (!parentElement) return localName
+    const alike = [...parentElement.children].filter((child) => child.localName === localName)
+    const name = `${CSS.escape(localName)}:nth-of-type(${alike.indexOf(element) + 1})`
+    return `${selectorOf(parentElement)} > ${name}`
+  }
+
+  // Keeps the scroll positions, which browsers do not when the page asked them not to, nor ever
+  // those of elements; and the ids that the page after this one reports.
   let isLeaving = false
   const reload = (ids = []) => {
     if (isLeaving) return
     isLeaving = true
-    const left = { ids, since: now(), x: scrollX, y: scrollY }
+    const left = { ids, since: now(), x: scrollX, y: scrollY, inner: scrolled() }
     quietly(() => sessionStorage.setItem(KEY, JSON.stringify(left)))()
     location.reload()
     // Its reader may have chosen to stay.
@@ -442,7 +458,14 @@
       addEventListener(kind, () => (moved = true), { once: true, passive: true })
     }
     // Once what was parsed is there, and again when images have made the page as long as it was.
-    const restore = () => moved || scrollTo({ left: left.x, top: left.y, behavior: 'instant' })
+    const restore = quietly(() => {
+      if (moved) return
+      scrollTo({ left: left.x, top: left.y, behavior: 'instant' })
+      for (const [selector, x, y] of left.inner || []) {
+        const element = document.querySelector(selector)
+        if (element) element.scrollTo({ left: x, top: y, behavior: 'instant' })
+      }
+    })
     addEventListener('load', quietly(() => requestAnimationFrame(restore)), { once: true })
     document.addEventListener('DOMContentLoaded', quietly(() => {
       restore()

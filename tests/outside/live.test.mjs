@@ -27,6 +27,8 @@ const site = {
 <img id=set srcset="/set.svg 1x, /large.svg 2x" alt="">
 <picture><source srcset=/picture.svg><img id=picture alt=""></picture>
 <div id=background style="height: 9px"></div>
+<nav><section style="height: 50px; overflow: auto"><p style="height: 900px">inner</section></nav>
+<aside id="an aside" style="height: 50px; overflow: auto"><p style="height: 900px">inner</aside>
 <main>long</main>
 <script>sessionStorage.loads = 1 + Number(sessionStorage.loads || 0)</script>`,
   'other/index.html': `<!doctype html>
@@ -140,6 +142,8 @@ for (const kind of [chromium, firefox]) {
     await page.evaluate(() => {
       history.scrollRestoration = 'manual'
       scrollTo(0, 1500)
+      document.querySelector('section').scrollTop = 300
+      document.querySelector('aside').scrollTop = 400
     })
     // Two files saved at once are one reload.
     edit(root, 'style.css', colour('rgb(2, 2, 2)'))
@@ -147,6 +151,9 @@ for (const kind of [chromium, firefox]) {
     await hasTitle(page, 'second')
     await hasColour(page, 'body', 'rgb(2, 2, 2)')
     await until(page, () => scrollY === 1500)
+    const inner = () => ['section', 'aside'].map((name) => document.querySelector(name).scrollTop).join()
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))))
+    assert.equal(await page.evaluate(inner), '300,400')
     await server.said(/index\.html.* -> 1 tab, painted in \d+ ms/)
     assert.equal(await page.evaluate(() => sessionStorage.loads), '2')
     assert.deepEqual(page.complaints, [])
