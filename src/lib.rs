@@ -9,6 +9,7 @@
 //! ```text
 //! cli          argv, environment -> options
 //! serve        root of serve: opens listeners, TLS and the site; joins every task
+//! measure      root of measure: what sending ahead is worth, page by page, link by link
 //! plan         root of plan: what would be sent ahead, and why the rest would not
 //! certificate  root of certificate: the local authority, and how to trust it
 //! http2        one peer: promises, 103, turns, bytes
@@ -54,6 +55,7 @@ pub mod http1;
 pub mod http2;
 pub mod hub;
 pub mod live;
+pub mod measure;
 pub mod plan;
 pub mod serve;
 pub mod site;

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 /// Which floors the modules of a floor may name, besides their own.
 const FLOORS: &str = "
-    main         -> cli serve plan certificate terminal
-    cli          -> serve live plan certificate answer site tls terminal
+    main         -> cli serve measure plan certificate terminal
+    cli          -> serve measure live plan certificate answer site tls terminal
     serve        -> live http1 http2 door access_log answer hub site tls terminal
     live         -> door answer hub site terminal
+    measure      -> http2 door access_log answer hub site tls terminal
     plan         -> answer site terminal
     certificate  -> tls terminal
     http2        -> door access_log answer hub site
@@ -27,7 +28,7 @@ const FLOORS: &str = "
 
 /// What of the outside is named in few places, and the modules that may.
 const DOORS: &str = "
-    h2               -> http2
+    h2               -> http2 measure
     hyper            -> http1
     hyper_util       -> http1
     fast_qr          -> serve
@@ -38,7 +39,7 @@ const DOORS: &str = "
     std::env         -> cli
     notify           -> live::watch
     ignore           -> live::ignored
-    std::fs          -> site::load tls cli door live::watch
+    std::fs          -> site::load tls cli door live::watch measure::report
     tokio::fs        -> site::load tls cli
     cap_std          -> site::load tls cli
     socket2          -> serve
