@@ -12,10 +12,12 @@
 //! directory  the files of a local authority: reused, or minted under a lock
 //! watch      which change of the files is worth a look, and a word
 //! describe   a certificate for a person to read      trust  how a person has it trusted
+//! client     the other end: what pages are measured with
 //! error      everything that can be wrong with a certificate, and the fix
 //! ```
 
 mod authority;
+mod client;
 mod describe;
 mod directory;
 mod error;
@@ -42,6 +44,7 @@ use identity::Identity;
 use watch::{Look, Watch};
 
 pub use describe::{Description, Facts};
+pub use client::client_config;
 pub use error::TlsError;
 
 /// What is spoken over TLS, the preferred first (RFC 7301).

@@ -119,6 +119,16 @@ impl Identity {
         Ok(identity)
     }
 
+    /// Joins what was just minted for this process alone.
+    pub(super) fn simulated(
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+        provider: &CryptoProvider,
+    ) -> Result<Self, TlsError> {
+        let key = provider.key_provider.load_private_key(key)?;
+        Self::new(Path::new("(simulated)"), vec![certificate], 0, key)
+    }
+
     fn new(
         file: &Path,
         certificates: Vec<CertificateDer<'static>>,
