@@ -482,6 +482,7 @@ fn site(root: PathBuf, arguments: &SiteArguments) -> SiteOptions {
             PushArgument::All => Push::All,
             PushArgument::None => Push::None,
         },
+        frozen: false,
     }
 }
 

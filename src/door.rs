@@ -7,7 +7,7 @@ pub mod live;
 
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version, header};
@@ -40,6 +40,9 @@ pub struct Service {
     pub log: AccessLog,
     /// The wall clock.
     pub now: fn() -> SystemTime,
+    /// How long each page takes to be made, before its final response: zero but for measuring what
+    /// that makes of hints and pushes.
+    pub think: Duration,
 }
 
 /// What an answer is made from.
@@ -58,6 +61,9 @@ impl Service {
         if !is_read || self.reserved(request).is_some() {
             return Some(self.site.snapshot());
         }
+        if self.thinks_of(request.uri.path()) {
+            return None;
+        }
         let raw = request.uri.path();
         if !answer::route::needs_decoding(raw) {
             return self.site.ready(raw);
@@ -70,6 +76,9 @@ impl Service {
 
     /// Returns a snapshot that is fit to answer a request from.
     pub async fn prepare(&self, uri: &Uri) -> Arc<Site> {
+        if self.thinks_of(uri.path()) {
+            tokio::time::sleep(self.think).await;
+        }
         match UrlPath::parse(uri.path()) {
             Ok(path) => self.site.prepare(&path).await,
             // It is answered without a file, but for the page that says so.
@@ -122,6 +131,11 @@ impl Service {
             Action::Told(heard) => live.told(heard),
             Action::Used(used) => live.note(used),
         }
+    }
+
+    /// Returns whether a path is a page's, and takes time.
+    fn thinks_of(&self, path: &str) -> bool {
+        !self.think.is_zero() && self.site.snapshot().page(path).is_some()
     }
 
     fn reserved(&self, request: &Parts) -> Option<&Live> {

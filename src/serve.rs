@@ -143,6 +143,7 @@ async fn serve(
         live,
         log,
         now: SystemTime::now,
+        think: Duration::ZERO,
     });
     let runtimes = runtime::Runtimes::start(&service)?;
     let url = greeting::print(options, edited, &bound, &service.tls, started)?;

@@ -38,6 +38,7 @@ use flights::Boarding;
 use loader::Loader;
 pub use refresh::{Change, Changes, PushToml, What};
 
+use super::plan::Overrides;
 use super::url_path::NOT_FOUND;
 use super::{Asset, Entry, Kind, Site, UrlPath, graph};
 
@@ -67,6 +68,9 @@ pub struct SiteOptions {
     pub memory_bytes_max: u64,
     /// Which subresources are worth sending ahead.
     pub push: super::plan::Push,
+    /// Whether what was read once is believed for ever: for measuring, where nothing may depend on
+    /// the time that passes.
+    pub frozen: bool,
 }
 
 /// Why a directory cannot be served.
@@ -123,6 +127,7 @@ impl SiteOptions {
             memory_file_bytes_max: MEMORY_FILE_BYTES_MAX,
             memory_bytes_max: MEMORY_BYTES_MAX,
             push: super::plan::Push::default(),
+            frozen: false,
         }
     }
 }
@@ -198,6 +203,22 @@ impl SiteRoot {
     /// A directory cannot be read, or there are more pages than anybody would list.
     pub fn pages(&self) -> io::Result<Vec<UrlPath>> {
         self.loader.disk.pages()
+    }
+
+    /// Puts a file in the place of what is at its path, and returns what was there: for measuring,
+    /// on a site that is [frozen](SiteOptions::frozen). Pages that need it are made anew when they
+    /// are next prepared.
+    pub fn put(&self, asset: Arc<Asset>) -> Option<Arc<Asset>> {
+        let path = asset.path.clone();
+        let before = self.snapshot().asset(path.as_str()).cloned();
+        self.loader.put(&path, Entry::File(asset));
+        before
+    }
+
+    /// Replaces what `push.toml` says, on a site that is [frozen](SiteOptions::frozen). Pages are
+    /// made anew when they are next prepared.
+    pub fn put_overrides(&self, overrides: Overrides) {
+        self.loader.put_overrides(overrides);
     }
 
     /// Opens a file that is streamed, if it still is what the asset describes. Blocks.

@@ -342,6 +342,7 @@ impl World {
                 live: self.live.take(),
                 log: AccessLog::On(self.lines.clone()),
                 now: || SystemTime::UNIX_EPOCH + NOW,
+                think: Duration::ZERO,
             })
         });
         let (near, far) = link(&self.link);

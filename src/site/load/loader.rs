@@ -89,8 +89,11 @@ impl Loader {
         })
     }
 
-    /// Returns milliseconds since the site was opened.
+    /// Returns milliseconds since the site was opened; always 0 where it is frozen.
     pub(super) fn now_ms(&self) -> u64 {
+        if self.options.frozen {
+            return 0;
+        }
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
     }
 
@@ -175,6 +178,12 @@ impl Loader {
             lock(&self.notes).replace(path, known, &slot);
             memory.admit(site, path, slot);
         });
+    }
+
+    /// Replaces what is at a path, whatever the disk says.
+    pub(super) fn put(&self, path: &UrlPath, entry: Entry) {
+        let _turn = self.turn(path);
+        self.install(path, Arc::new(Slot::new(entry, self.now_ms())));
     }
 
     /// Returns the newest snapshot, and what was noted of some paths until it was made.

@@ -158,6 +158,11 @@ impl Loader {
         }
     }
 
+    /// Replaces what `push.toml` says.
+    pub(super) fn put_overrides(&self, overrides: Overrides) {
+        self.derive(|site, _| site.put_overrides(Arc::new(overrides)));
+    }
+
     /// Reads `push.toml` again. A bad one changes nothing, and is said once: by whoever asks for
     /// news, if anybody does.
     fn refresh_overrides(&self) {
@@ -213,7 +218,7 @@ impl OverridesFile {
         let overrides = Arc::new(overrides);
         let file = Self {
             text,
-            freshness: Freshness::default(),
+            freshness: Freshness::at(0),
             fault: None,
             is_unreadable: false,
             told: (None, Arc::clone(&overrides)),
