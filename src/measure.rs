@@ -5,6 +5,7 @@
 
 pub mod bound;
 pub mod findings;
+pub mod link;
 pub mod sample;
 pub mod search;
 pub mod timeline;
