@@ -1,13 +1,14 @@
 //! Large answers to slow peers whose windows never make the server wait.
 
-use crate::link::LinkOptions;
-use crate::world::World;
+use forerun::measure::link::LinkOptions;
+
+use crate::world::{World, slow};
 
 /// 25 kB a second.
 fn crawling() -> LinkOptions {
     LinkOptions {
-        rate: Some(25_000),
-        ..LinkOptions::slow(1, 25)
+        down: Some(200_000),
+        ..slow(1, 25)
     }
 }
 

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use crate::client::Ask;
-use crate::link::LinkOptions;
 use crate::tap::{Frame, Sender};
-use crate::world::World;
+use crate::world::{World, slow};
 
 const SITE: &str = "
     //- /index.html
@@ -21,7 +20,7 @@ fn goaways(world: &World) -> Vec<Frame> {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_told_and_closed() {
-    let mut world = World::new(SITE).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(SITE).link(slow(10, 25));
     world.get("/a.css").await;
     world.drain();
     world.closed(Duration::from_secs(1)).await;
@@ -35,7 +34,7 @@ async fn an_idle_connection_is_told_and_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn what_has_begun_is_finished_pushes_included() {
-    let mut world = World::new(SITE).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(SITE).link(slow(10, 25));
     let large = world.start("/large.png").await;
     let page = world.start(Ask::navigate("/")).await;
     world.rest_ms(100).await;
@@ -51,7 +50,7 @@ async fn what_has_begun_is_finished_pushes_included() {
 
 #[tokio::test(start_paused = true)]
 async fn a_page_asked_for_in_the_last_moment_promises_nothing() {
-    let mut world = World::new(SITE).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(SITE).link(slow(10, 25));
     let large = world.start("/large.png").await;
     world.rest_ms(100).await;
     let page = world.start(Ask::navigate("/")).await;
@@ -70,7 +69,7 @@ async fn a_page_asked_for_in_the_last_moment_promises_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_is_let_go() {
-    let mut world = World::new(SITE).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(SITE).link(slow(10, 25));
     drop(world.start("/large.png").await);
     world.rest_ms(100).await;
     world.leave();
@@ -79,7 +78,7 @@ async fn a_client_that_leaves_is_let_go() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_goes_is_promised_nothing_more() {
-    let mut world = World::new(SITE).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(SITE).link(slow(10, 25));
     world.warm(&["/", "/large.png"]).await;
     world.reconnect().await;
     let large = world.start(Ask::get("/large.png")).await;

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use forerun::answer::Deliver;
+use forerun::measure::link::LinkOptions;
 use h2::Reason;
 
 use crate::client::{Ask, Reading, Response};
-use crate::link::LinkOptions;
 use crate::tap::{Frame, Sender};
-use crate::world::World;
+use crate::world::{World, slow};
 
 /// Returns a site of pages `/0.html` and on, each with style sheets of its own.
 fn pages(count: usize, style_sheets: usize, bytes: usize) -> String {
@@ -33,11 +33,7 @@ fn pages(count: usize, style_sheets: usize, bytes: usize) -> String {
 /// Rule 1: `h2` writes promises of several pages round robin, so that their ids may fall.
 #[tokio::test(start_paused = true)]
 async fn promised_ids_rise_however_many_pages_are_answered_together() {
-    for link in [
-        LinkOptions::instant(),
-        LinkOptions::slow(10, 25),
-        LinkOptions::slow(1, 100),
-    ] {
+    for link in [LinkOptions::instant(), slow(10, 25), slow(1, 100)] {
         let mut world = World::new(&pages(30, 3, 5_000)).link(link);
         let asks: Vec<_> = (0..30)
             .map(|page| Ask::get(&format!("/{page}.html")))
@@ -65,7 +61,7 @@ async fn promised_ids_rise_however_many_pages_are_answered_together() {
 /// Rule 1, last half: who may promise passes on when a page is reset.
 #[tokio::test(start_paused = true)]
 async fn a_page_that_is_reset_does_not_keep_others_from_promising() {
-    let mut world = World::new(&pages(20, 3, 5_000)).link(LinkOptions::slow(1, 100));
+    let mut world = World::new(&pages(20, 3, 5_000)).link(slow(1, 100));
     let reading = |page| {
         if page % 2 == 0 {
             Reading::CancelAfter(0)
@@ -128,7 +124,7 @@ async fn a_client_that_allows_no_pushed_stream_is_promised_nothing() {
 async fn pages_asked_for_together_share_what_the_client_allows() {
     for allowed in [1, 2, 5] {
         let mut world = World::new(&pages(4, 3, 20_000))
-            .link(LinkOptions::slow(10, 25))
+            .link(slow(10, 25))
             .client(|client| client.concurrent_pushes = Some(allowed));
         let asks: Vec<_> = (0..4)
             .map(|page| Ask::get(&format!("/{page}.html")))
@@ -176,7 +172,7 @@ async fn promises_do_not_wait_for_a_window() {
 #[tokio::test(start_paused = true)]
 async fn what_a_reset_page_did_not_get_to_promise_is_promised_later() {
     for wait_ms in [0, 1, 2, 20, 24, 25, 26, 27, 30, 60] {
-        let mut world = World::new(&pages(1, 8, 20_000)).link(LinkOptions::slow(1, 25));
+        let mut world = World::new(&pages(1, 8, 20_000)).link(slow(1, 25));
         world.connection().await;
         let page = world.start("/0.html").await;
         world.rest_ms(1).await;
@@ -195,7 +191,7 @@ async fn what_a_reset_page_did_not_get_to_promise_is_promised_later() {
 /// stream that is gone. Whatever it would say on it, promises among it, would be illegal.
 #[tokio::test(start_paused = true)]
 async fn a_page_that_is_reset_in_the_breath_it_is_asked_for_gets_nothing() {
-    let mut world = World::new(&pages(1, 3, 100)).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(&pages(1, 3, 100)).link(slow(10, 25));
     world.warm(&["/0.html"]).await;
     let connection = world.reconnect().await;
     // Literals that leave the header tables alone (RFC 7541 section 6.2.2).
@@ -216,7 +212,7 @@ async fn a_page_that_is_reset_in_the_breath_it_is_asked_for_gets_nothing() {
 /// Rule 6 again: resets in numbers leave the connection able to promise.
 #[tokio::test(start_paused = true)]
 async fn many_reset_pages_leave_the_connection_whole() {
-    let mut world = World::new(&pages(60, 2, 2_000)).link(LinkOptions::slow(10, 5));
+    let mut world = World::new(&pages(60, 2, 2_000)).link(slow(10, 5));
     for page in 0..50 {
         let target = format!("/{page}.html");
         drop(world.start(target.as_str()).await);
@@ -280,7 +276,7 @@ async fn few_streams_and_small_windows_get_along() {
 /// Every promise that leaves is answered, whole or with a reset.
 #[tokio::test(start_paused = true)]
 async fn every_promise_is_kept() {
-    let mut world = World::new(&pages(12, 4, 40_000)).link(LinkOptions::slow(20, 10));
+    let mut world = World::new(&pages(12, 4, 40_000)).link(slow(20, 10));
     let pushes = |page| match page % 3 {
         0 => Reading::Whole,
         1 => Reading::CancelAfter(0),

@@ -8,9 +8,8 @@ use proptest::test_runner::TestRunner;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::client::{Ask, Reading};
-use crate::link::LinkOptions;
 use crate::tap::{Frame, Unit as _};
-use crate::world::World;
+use crate::world::{World, slow};
 
 const SITE: &str = "
     //- /index.html
@@ -116,7 +115,7 @@ async fn a_header_that_is_too_large_is_refused() {
 /// CVE-2023-44487: requests that are taken back at once cost the client nothing.
 #[tokio::test(start_paused = true)]
 async fn resets_in_numbers_end_the_connection() {
-    let mut world = World::new(SITE).link(LinkOptions::slow(100, 5));
+    let mut world = World::new(SITE).link(slow(100, 5));
     world.get("/").await;
     let connection = world.connection().await;
     let head = [0x82, 0x84, 0x87, 0x41, 0x09]
@@ -139,7 +138,7 @@ async fn resets_in_numbers_end_the_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn pings_and_settings_in_numbers_are_not_gathered() {
-    let mut world = World::new(SITE).link(LinkOptions::slow(100, 5));
+    let mut world = World::new(SITE).link(slow(100, 5));
     world.get("/").await;
     let connection = world.connection().await;
     for _ in 0..5_000 {
@@ -189,8 +188,8 @@ async fn a_peer_that_takes_nothing_is_let_go() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_peer_is_given_its_time() {
-    let mut link = LinkOptions::slow(1, 300);
-    link.rate = Some(4_000);
+    let mut link = slow(1, 300);
+    link.down = Some(32_000);
     let mut world = World::new(
         "
         //- /file.bin size=500000

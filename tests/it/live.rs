@@ -8,14 +8,14 @@ use forerun::answer::live::{self, Heard, TOLD_BYTES_MAX, Told};
 use forerun::door::live::{Live, TOLD_WAITING_MAX};
 use forerun::hub::sse::HEARTBEAT;
 use forerun::hub::{EventId, Hub, Limits};
+use forerun::measure::link::LinkOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 
 use crate::client::{Ask, Reading};
-use crate::link::LinkOptions;
 use crate::tap::{Frame, Sender};
-use crate::world::{Connection, World};
+use crate::world::{Connection, World, slow};
 
 const SITE: &str = "
     //- /index.html
@@ -73,7 +73,7 @@ fn has_ended(world: &World) -> bool {
 #[tokio::test(start_paused = true)]
 async fn events_overtake_a_large_body() {
     let (world, hub, _heard) = world();
-    let mut world = world.link(LinkOptions::slow(10, 25));
+    let mut world = world.link(slow(10, 25));
     world.warm(&["/large.png"]).await;
     world.reconnect().await;
     drop(world.start(EVENTS).await);
@@ -143,7 +143,7 @@ async fn a_reader_comes_back_and_misses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_ends_streams_at_once_and_says_when_to_come_again() {
     let (world, hub, _heard) = world();
-    let mut world = world.link(LinkOptions::slow(10, 25));
+    let mut world = world.link(slow(10, 25));
     let events = world.start(EVENTS).await;
     world.rest_ms(200).await;
     hub.publish("change", "last".to_owned());
@@ -429,8 +429,8 @@ async fn what_a_stream_has_said_must_get_away() {
     let (world, hub, _heard) = world();
     // 100 bytes a second: what is published takes an hour, the first 16 KB three minutes.
     let mut world = world.link(LinkOptions {
-        rate: Some(100),
-        ..LinkOptions::slow(1, 25)
+        down: Some(800),
+        ..slow(1, 25)
     });
     drop(world.start(EVENTS).await);
     world.rest(Duration::from_mins(2)).await;

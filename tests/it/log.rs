@@ -1,8 +1,7 @@
 //! What the log says of each answer.
 
 use crate::client::{Ask, Reading};
-use crate::link::LinkOptions;
-use crate::world::World;
+use crate::world::{World, slow};
 
 const SITE: &str = "
     //- /index.html
@@ -41,7 +40,7 @@ async fn hints_are_told() {
 
 #[tokio::test(start_paused = true)]
 async fn bytes_are_those_that_left() {
-    let mut world = World::new(SITE).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(SITE).link(slow(10, 25));
     world
         .ask(Ask::get("/large.png").reading(Reading::CancelAfter(100_000)))
         .await;

@@ -1,9 +1,9 @@
 //! Everything that is tested from outside: one binary, a file for each matter.
 //!
 //! Features are tested at the boundary: a site in, a transcript out. The stage is `world` (a site
-//! and its server, laid out by `fixture`), `client` (who asks), `link` (the wire between them),
-//! `tap` (who listens), `transcript` (what is told) and `laws` (what must always hold). `tidy`
-//! checks the source itself.
+//! and its server, laid out by `fixture`, at the ends of a `forerun::measure::link`), `client` (who
+//! asks), `tap` (who listens), `transcript` (what is told) and `laws` (what must always hold).
+//! `tidy` checks the source itself.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,7 +13,6 @@
 mod client;
 mod fixture;
 mod laws;
-mod link;
 mod tap;
 mod transcript;
 mod world;

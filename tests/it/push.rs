@@ -8,8 +8,7 @@ use tokio::time::Instant;
 
 use crate::client::{Ask, Reading, Response};
 use crate::fixture::style_sheets;
-use crate::link::LinkOptions;
-use crate::world::World;
+use crate::world::{World, slow};
 
 /// A page with a style sheet and a script.
 const PAGE: &str = "
@@ -134,7 +133,7 @@ async fn a_cancelled_push_is_held_a_refused_one_is_not() {
         <!doctype html><link rel=stylesheet href=/a.css><p>Hello
         //- /a.css size=300000
     ";
-    let mut world = World::new(fixture).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(fixture).link(slow(10, 25));
     world
         .ask(Ask::get("/").pushes(Reading::CancelAfter(0)))
         .await;
@@ -574,7 +573,7 @@ async fn each_hidden_level_saves_a_round_trip() {
         //- /f.woff2 size=1000
     ";
     let targets = ["/", "/a.css", "/b.css", "/f.woff2"];
-    let link = LinkOptions::slow(10, 50);
+    let link = slow(10, 50);
     let mut without = World::new(fixture)
         .link(link.clone())
         .client(|client| client.push = false);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use forerun::measure::link::{FIRST_FLIGHT_BYTES, SEGMENT_BYTES};
 use tokio::time::Instant;
 
 use crate::client::Ask;
-use crate::link::{FIRST_FLIGHT_BYTES, LinkOptions, SEGMENT_BYTES};
 use crate::tap::{Frame, Record, Sender};
-use crate::world::World;
+use crate::world::{World, slow};
 
 /// A page of 20 KB whose head names what is pushed.
 const PAGE: &str = "
@@ -23,7 +23,7 @@ const OVERHEAD_BYTES: usize = 5 + 1 + 16;
 
 #[tokio::test(start_paused = true)]
 async fn the_first_byte_of_a_page_comes_within_the_first_flight() {
-    let mut world = World::new(PAGE).link(LinkOptions::slow(1, 100));
+    let mut world = World::new(PAGE).link(slow(1, 100));
     let connection = world.connection().await;
     let before = connection.from_server.delivered().bytes_at(Instant::now());
     let asked = Instant::now();
@@ -62,7 +62,7 @@ async fn records_are_small_first_then_large_and_small_again_after_a_rest() {
         //- /large.png size=1000000
         //- /page.html size=30000
     ";
-    let mut world = World::new(fixture).link(LinkOptions::slow(50, 10));
+    let mut world = World::new(fixture).link(slow(50, 10));
     let before = world.connection().await.records.all().len();
     world.get("/large.png").await;
     let first = sizes(&world, before);
@@ -105,7 +105,7 @@ async fn small_answers_share_a_record() {
         .iter()
         .map(|target| format!("//- {target} size=10"))
         .collect();
-    let mut world = World::new(&sections.join("\n")).link(LinkOptions::slow(10, 20));
+    let mut world = World::new(&sections.join("\n")).link(slow(10, 20));
     let targets: Vec<_> = targets.iter().map(String::as_str).collect();
     world.warm(&targets).await;
     let before = world.reconnect().await.records.all().len();

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use forerun::measure::link::LinkOptions;
 use tokio::time::Instant;
 
 use crate::client::{Ask, Reading};
-use crate::link::LinkOptions;
 use crate::tap::Frame;
 use crate::transcript::bodies;
-use crate::world::World;
+use crate::world::{World, slow};
 
 const PRIORITY_UPDATE: u8 = 0x10;
 /// What an important answer may have to wait for.
@@ -48,14 +48,16 @@ impl World {
     async fn waits_for(&mut self, late: Ask, link: &LinkOptions) -> u64 {
         // What had left when the request came arrives until a round trip after it was made; the
         // rest of a frame comes at the link's rate.
-        let cut = Instant::now() + 2 * link.delay;
+        let cut = Instant::now() + link.round_trip;
         let stream = self.ask(late).await.stream;
         let frames = self.frames();
         let bodies = frames.iter().filter(|frame| frame.kind == Frame::DATA);
         let before = bodies.take_while(|frame| frame.stream != stream);
         let since_cut = |frame: &Frame| {
             let milliseconds = frame.at.saturating_duration_since(cut).as_millis();
-            let arrived = u64::try_from(milliseconds).unwrap() * link.rate.unwrap() / 1000;
+            // Of each packet of 1500 bytes, 1460 are payload.
+            let arrived = u64::try_from(milliseconds).unwrap() * link.down.unwrap() / 8_000;
+            let arrived = arrived * 1460 / 1500;
             arrived.min(frame.payload.len() as u64)
         };
         before.map(since_cut).sum()
@@ -65,7 +67,7 @@ impl World {
 #[tokio::test(start_paused = true)]
 async fn a_style_sheet_asked_for_amid_images_waits_for_little() {
     for (urgency, delay_ms) in [("u=5, i", 25), ("u=5", 25), ("u=5, i", 100), ("u=3", 25)] {
-        let link = LinkOptions::slow(10, delay_ms);
+        let link = slow(10, delay_ms);
         let fixture = images(5, 600_000) + "//- /late.css size=20000\n";
         let mut world = World::new(&fixture).link(link.clone());
         let mut pending = Vec::new();
@@ -88,20 +90,20 @@ async fn a_style_sheet_asked_for_amid_images_waits_for_little() {
 #[tokio::test(start_paused = true)]
 async fn a_style_sheet_is_more_urgent_than_images_by_its_kind() {
     let fixture = images(5, 600_000) + "//- /late.css size=20000\n";
-    let mut world = World::new(&fixture).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(&fixture).link(slow(10, 25));
     for index in 0..5 {
         let image = Ask::get(&format!("/{index}.png")).header("sec-fetch-dest", "image");
         drop(world.start(image).await);
     }
     world.rest_ms(1_000).await;
     let late = Ask::get("/late.css").header("sec-fetch-dest", "style");
-    let waited = world.waits_for(late, &LinkOptions::slow(10, 25)).await;
+    let waited = world.waits_for(late, &slow(10, 25)).await;
     assert!(waited <= WAIT_BYTES_MAX, "{waited} bytes");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_shares_no_turns_is_sent_one_after_another() {
-    let mut world = World::new(&images(4, 100_000)).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(&images(4, 100_000)).link(slow(10, 25));
     world.warm(&["/0.png", "/1.png", "/2.png", "/3.png"]).await;
     let asks: Vec<_> = (0..4)
         .map(|index| ask(&format!("/{index}.png"), "u=3"))
@@ -113,7 +115,7 @@ async fn what_shares_no_turns_is_sent_one_after_another() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_incremental_shares() {
-    let mut world = World::new(&images(4, 200_000)).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(&images(4, 200_000)).link(slow(10, 25));
     world.warm(&["/0.png", "/1.png", "/2.png", "/3.png"]).await;
     let asks: Vec<_> = (0..4)
         .map(|index| ask(&format!("/{index}.png"), "u=3, i"))
@@ -132,7 +134,7 @@ async fn what_is_incremental_shares() {
 
 #[tokio::test(start_paused = true)]
 async fn lower_urgency_numbers_go_first() {
-    let mut world = World::new(&images(4, 100_000)).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(&images(4, 100_000)).link(slow(10, 25));
     world.warm(&["/0.png", "/1.png", "/2.png", "/3.png"]).await;
     let priorities = ["u=7", "u=4, i", "u=1", "u=4"];
     let numbered = priorities.iter().enumerate();
@@ -147,7 +149,7 @@ async fn lower_urgency_numbers_go_first() {
 #[tokio::test(start_paused = true)]
 async fn a_client_may_change_its_mind() {
     let fixture = images(2, 400_000);
-    let mut world = World::new(&fixture).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(&fixture).link(slow(10, 25));
     let first = world.start(ask("/0.png", "u=3")).await;
     let second = world.start(ask("/1.png", "u=3")).await;
     world.rest_ms(150).await;
@@ -166,7 +168,7 @@ async fn a_client_may_change_its_mind() {
 async fn an_answer_that_is_not_read_blocks_nobody() {
     let fixture = images(2, 400_000) + "//- /a.css size=100000\n";
     let mut world = World::new(&fixture)
-        .link(LinkOptions::slow(10, 25))
+        .link(slow(10, 25))
         .client(|client| client.stream_window = 65_535);
     let stalled = world
         .start(ask("/a.css", "u=0").reading(Reading::Nothing))
@@ -189,14 +191,14 @@ async fn an_answer_that_is_not_read_blocks_nobody() {
 async fn a_connection_window_that_is_full_holds_images_not_the_style_sheet() {
     let fixture = images(3, 300_000) + "//- /late.css size=20000\n";
     let mut world = World::new(&fixture)
-        .link(LinkOptions::slow(10, 25))
+        .link(slow(10, 25))
         .client(|client| client.connection_window = 65_535);
     for index in 0..3 {
         drop(world.start(ask(&format!("/{index}.png"), "u=5, i")).await);
     }
     world.rest_ms(400).await;
     let waited = world
-        .waits_for(ask("/late.css", "u=0"), &LinkOptions::slow(10, 25))
+        .waits_for(ask("/late.css", "u=0"), &slow(10, 25))
         .await;
     assert!(waited <= WAIT_BYTES_MAX, "{waited} bytes");
 }
@@ -204,14 +206,15 @@ async fn a_connection_window_that_is_full_holds_images_not_the_style_sheet() {
 #[tokio::test(start_paused = true)]
 async fn a_style_sheet_does_not_wait_for_a_hundred_images() {
     let fixture = images(120, 40_000) + "//- /late.css size=20000\n";
-    let mut world = World::new(&fixture).link(LinkOptions::slow(10, 25));
-    world.connection().await;
+    let mut world = World::new(&fixture).link(slow(10, 25));
+    world.warm(&["/late.css"]).await;
+    world.reconnect().await;
     for index in 0..120 {
         drop(world.start(ask(&format!("/{index}.png"), "u=5, i")).await);
     }
     world.rest_ms(300).await;
     let waited = world
-        .waits_for(ask("/late.css", "u=0"), &LinkOptions::slow(10, 25))
+        .waits_for(ask("/late.css", "u=0"), &slow(10, 25))
         .await;
     assert!(waited <= WAIT_BYTES_MAX, "{waited} bytes");
 }
@@ -219,7 +222,7 @@ async fn a_style_sheet_does_not_wait_for_a_hundred_images() {
 #[tokio::test(start_paused = true)]
 async fn hundreds_of_answers_come_in_the_order_of_their_requests() {
     let targets: Vec<_> = (0..900).map(|index| format!("/{index}.png")).collect();
-    let mut world = World::new(&images(900, 4_000)).link(LinkOptions::slow(100, 5));
+    let mut world = World::new(&images(900, 4_000)).link(slow(100, 5));
     world
         .warm(&targets.iter().map(String::as_str).collect::<Vec<_>>())
         .await;
@@ -241,7 +244,7 @@ async fn what_blocks_rendering_comes_between_a_pages_head_and_the_rest() {
         //- /i.png size=100000
     ";
     let mut world = World::new(fixture)
-        .link(LinkOptions::slow(10, 25))
+        .link(slow(10, 25))
         .site(|site| site.push = forerun::site::plan::Push::All);
     world.ask(Ask::navigate("/")).await;
     let runs = world.runs();
@@ -252,7 +255,7 @@ async fn what_blocks_rendering_comes_between_a_pages_head_and_the_rest() {
 
 #[tokio::test(start_paused = true)]
 async fn streams_that_are_cancelled_cost_nothing_more() {
-    let mut world = World::new(&images(3, 2_000_000)).link(LinkOptions::slow(10, 25));
+    let mut world = World::new(&images(3, 2_000_000)).link(slow(10, 25));
     world
         .ask(ask("/0.png", "u=1").reading(Reading::CancelAfter(100_000)))
         .await;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use crate::client::{Ask, Response};
-use crate::world::World;
+use crate::world::{World, slow};
 
 const SITE: &str = "
     //- /index.html
@@ -388,7 +388,7 @@ async fn a_file_that_shrinks_while_it_is_sent_is_reset_never_padded() {
     ",
     )
     .site(|site| site.memory_file_bytes_max = 100_000)
-    .link(crate::link::LinkOptions::slow(10, 25));
+    .link(slow(10, 25));
     let pending = world.start("/large.bin").await;
     world.rest_ms(500).await;
     std::fs::File::options()

@@ -4,7 +4,7 @@
 //! clock: virtual time passes only while nobody has anything to do. Nothing runs between two calls
 //! of a `World`. What cannot end fails after a virtual hour, which takes no time at all.
 //!
-//! Read on in `client` (what a client can do), `laws` (what is checked at every step), `link`.
+//! Read on in `client` (what a client can do), `laws` (what is checked at every step).
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -18,6 +18,7 @@ use forerun::access_log::{AccessLog, Entry, LINES_WAITING_MAX};
 use forerun::answer::Options;
 use forerun::door::Service;
 use forerun::door::live::Live;
+use forerun::measure::link::{End, LinkOptions, Meter, link};
 use forerun::site::{SiteOptions, SiteRoot};
 use forerun::tls::{Source, Tls};
 use forerun::{http1, http2};
@@ -36,7 +37,6 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::client::{Ask, ClientOptions, Response, exchange};
 use crate::fixture::lay_out;
 use crate::laws;
-use crate::link::{End, LinkOptions, Meter, link};
 use crate::tap::{Frame, Log, Record, Tap};
 use crate::transcript::{Streams, transcript};
 
@@ -80,6 +80,19 @@ pub(crate) struct World {
     lines: SyncSender<Option<Entry>>,
     log: Receiver<Option<Entry>>,
     connections: Vec<Connection>,
+}
+
+/// Returns a link of a rate in megabits per second and a delay in milliseconds, the same each way;
+/// both ends sit at the bottleneck and feel it.
+pub(crate) fn slow(megabits: u64, delay_ms: u64) -> LinkOptions {
+    LinkOptions {
+        name: "slow".to_owned(),
+        round_trip: Duration::from_millis(2 * delay_ms),
+        down: Some(megabits * 1_000_000),
+        up: Some(megabits * 1_000_000),
+        queue_bytes: Some(0),
+        ..LinkOptions::default()
+    }
 }
 
 /// A connection of the client's.
@@ -345,7 +358,7 @@ impl World {
                 think: Duration::ZERO,
             })
         });
-        let (near, far) = link(&self.link);
+        let (far, near) = link(&self.link);
         let from_server = far.outgoing();
         let serving = serve(far, service.clone(), self.draining.subscribe());
         let server = self.local.spawn_local(serving);
@@ -467,7 +480,7 @@ mod tests {
             //- /b.js size=20000
             //- /i.png size=200000
         ";
-        let mut world = World::new(fixture).link(LinkOptions::slow(5, 40));
+        let mut world = World::new(fixture).link(slow(5, 40));
         world.warm(&["/", "/a.css", "/b.js", "/i.png"]).await;
         world.reconnect().await;
         let start = tokio::time::Instant::now();
