@@ -1,5 +1,6 @@
 //! The attributes of an element, and what they mean where several elements share them.
 
+use lol_html::HandlerTypes;
 use lol_html::html_content::Element as Tag;
 
 use super::references::{self, Place};
@@ -8,7 +9,7 @@ use super::references::{self, Place};
 pub(super) struct Attributes(Vec<(String, String)>);
 
 impl Attributes {
-    pub(super) fn read(tag: &Tag<'_, '_>) -> Self {
+    pub(super) fn read(tag: &Tag<'_, '_, impl HandlerTypes>) -> Self {
         let decoded = tag.attributes().iter().map(|attribute| {
             let value = attribute.value();
             let value = references::decode(&value, Place::Attribute).into_owned();

@@ -1,35 +1,52 @@
-//! Elements to links: what of each element a browser fetches (HTML, sections 4.2 to 4.12).
+//! Tokens to a document: text, tags, and what stands inside of `style` and `script`.
+//!
+//! Read on in `elements`: what of each element a client fetches.
+
+mod elements;
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use lol_html::HandlerTypes;
 use lol_html::html_content::{Element as Tag, TextChunk, TextType};
 
-use super::attributes::{Attributes, ScriptType};
+use self::elements::Span;
+use super::attributes::Attributes;
 use super::references::{self, Place};
 use super::text::Text;
 use super::tree::{StartTag, Tree};
-use super::{Crossorigin, Document, Element, Link, LinkKind};
+use super::{Document, Element, Link, LinkKind, Step, StepKind, TEXT_BLOCK_BYTES};
 use crate::site::links::{css, module};
 
 /// Most links taken from one document.
 const LINKS_MAX: usize = 5_000;
 
+/// Longest end tag that is looked for before the parser tells what comes behind it, in bytes.
+const END_TAG_BYTES: usize = 256;
+
 /// Longest `style` attribute that is kept, in bytes.
 const STYLE_ATTRIBUTE_BYTES_MAX: usize = 16 * 1024;
 
 /// A document as far as it is read.
-pub(super) struct Reader<'text> {
-    text: &'text [u8],
+#[derive(Default)]
+pub(super) struct Reader {
+    text: Vec<u8>,
     /// Everything before this was seen.
     position: usize,
     tree: Tree,
     document: Document,
     /// The `style` or `script` that is open, if its text matters.
     inline: Option<Inline>,
+    /// Text since the last tag.
+    run: Run,
     /// Title of the preferred style sheet set: sheets of another are alternates.
     preferred_set: Option<String>,
     /// The open `picture` has a `source`.
     picture_has_source: bool,
+    /// How many `picture`s there were.
+    pictures: u32,
+    /// Something that is rendered has been seen.
+    has_content: bool,
 }
 
 struct Inline {
@@ -43,32 +60,46 @@ enum InlineKind {
     Style,
     Module,
     ImportMap,
+    Script,
 }
 
-impl<'text> Reader<'text> {
-    pub(super) fn new(text: &'text [u8]) -> Self {
-        Self {
-            text,
-            position: 0,
-            tree: Tree::default(),
-            document: Document::default(),
-            inline: None,
-            preferred_set: None,
-            picture_has_source: false,
-        }
+/// Text between two tags: only as a whole can its character references be told.
+#[derive(Default)]
+struct Run {
+    text: String,
+    has_references: bool,
+    pieces: Vec<Range<usize>>,
+}
+
+impl Reader {
+    /// Takes more of the text. Returns whether it is UTF-16.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> bool {
+        self.text.extend_from_slice(bytes);
+        self.text.starts_with(&[0xff, 0xfe]) || self.text.starts_with(&[0xfe, 0xff])
     }
 
-    /// Returns what was found.
-    pub(super) fn finish(mut self) -> Document {
+    /// Returns what was found so far.
+    pub(super) fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Returns what was found. If the parser did not come to the end of the text, its rest is not
+    /// looked at.
+    pub(super) fn finish(mut self, is_whole: bool) -> Document {
+        let length = self.text.len();
+        if is_whole {
+            self.skip(length..length);
+        }
+        self.end_run();
         // A style sheet that the end cuts off still applies; a script does not run.
         if self
             .inline
             .as_ref()
             .is_some_and(|inline| inline.tag == "style")
         {
-            self.finish_inline();
+            self.finish_inline(length);
         }
-        self.document.head_length = self.tree.head_length.unwrap_or(self.text.len());
+        self.document.head_length = self.tree.head_length.unwrap_or(length);
         self.document.outline = self.tree.finish();
         self.document
     }
@@ -77,20 +108,26 @@ impl<'text> Reader<'text> {
     /// knows no implied ends, has a partner for it; but nothing else can stand between the tokens
     /// it tells of.
     pub(super) fn skip(&mut self, token: Range<usize>) {
-        let text = self.text;
-        let mut between = text.get(self.position..token.start).unwrap_or_default();
         let mut offset = self.position;
         self.position = self.position.max(token.end);
-        while let Some(at) = between.windows(2).position(|start| start == b"</") {
-            let name = &between[at + 2..];
-            let length = name
+        while let Some((tag, range)) = end_tag_in(&self.text, offset..token.start) {
+            offset = range.end;
+            self.end_tag(&tag, range);
+        }
+    }
+
+    /// Looks at end tags that the parser has passed without telling of them, so that they are not
+    /// found later than the rest of what has arrived.
+    pub(super) fn settle(&mut self) {
+        while let Some(rest) = self.text.get(self.position..)
+            && rest.starts_with(b"</")
+            && let Some(length) = rest
                 .iter()
-                .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>'))
-                .unwrap_or(name.len());
-            let tag = String::from_utf8_lossy(&name[..length]).to_ascii_lowercase();
-            self.end_tag(&tag, offset + at);
-            offset += at + 2 + length;
-            between = &name[length..];
+                .take(END_TAG_BYTES)
+                .position(|byte| *byte == b'>')
+        {
+            let end = self.position + length + 1;
+            self.skip(end..end);
         }
     }
 
@@ -101,22 +138,85 @@ impl<'text> Reader<'text> {
             inline.text.push_str(chunk.as_str());
             return;
         }
-        match chunk.text_type() {
-            TextType::Data | TextType::RCData => {
-                let text = references::decode(chunk.as_str(), Place::Text);
-                self.tree.text(&text, range.start);
-            }
-            TextType::PlainText | TextType::CDataSection => {
-                self.tree.text(chunk.as_str(), range.start);
-            }
+        let has_references = match chunk.text_type() {
+            TextType::Data | TextType::RCData => true,
+            TextType::PlainText | TextType::CDataSection => false,
             // Scripts, and `noscript`, `iframe` and the like, whose text is not rendered.
-            TextType::ScriptData | TextType::RawText => {}
+            TextType::ScriptData | TextType::RawText => return,
+        };
+        if has_references != self.run.has_references {
+            self.end_run();
+        }
+        if !self.has_content && self.tree.renders_text() {
+            self.note_content(range.clone());
+        }
+        self.run.has_references = has_references;
+        self.run.text.push_str(chunk.as_str());
+        self.run.pieces.push(range);
+    }
+
+    /// Adds the text since the last tag to the tree.
+    fn end_run(&mut self) {
+        let run = std::mem::take(&mut self.run);
+        let Some(start) = run.pieces.first().map(|piece| piece.start) else {
+            return;
+        };
+        let is_shown = if run.has_references {
+            let text = references::decode(&run.text, Place::Text);
+            self.tree.text(&text, start)
+        } else {
+            self.tree.text(&run.text, start)
+        };
+        if !is_shown {
+            return;
+        }
+        for at in run.pieces.into_iter().flatten() {
+            if self.text.get(at).is_some_and(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let block = at / TEXT_BLOCK_BYTES;
+            let blocks = &mut self.document.text_bytes;
+            if blocks.len() <= block {
+                blocks.resize(block + 1, 0);
+            }
+            blocks[block] += 1;
         }
     }
 
-    pub(super) fn start_tag(&mut self, tag: &Tag<'_, '_>) {
+    /// The first text that is rendered can be seen before all of it has come.
+    fn note_content(&mut self, text: Range<usize>) {
+        let bytes = self.text.get(text.clone()).unwrap_or_default();
+        if let Some(at) = bytes.iter().position(|byte| !byte.is_ascii_whitespace()) {
+            let length = match bytes[at] {
+                0xF0.. => 4,
+                0xE0.. => 3,
+                // Only what follows a `<` tells that it begins no tag.
+                b'<' | 0xC0.. => 2,
+                _ => 1,
+            };
+            let end = (text.start + at + length).min(self.text.len());
+            self.step(end, StepKind::Content);
+        }
+    }
+
+    fn step(&mut self, end: usize, kind: StepKind) {
+        if kind == StepKind::Content {
+            if self.has_content {
+                return;
+            }
+            self.has_content = true;
+        }
+        self.document.steps.push(Step { end, kind });
+    }
+
+    pub(super) fn start_tag(&mut self, tag: &Tag<'_, '_, impl HandlerTypes>) {
         let range = tag.source_location().bytes();
         self.skip(range.clone());
+        let span = Span {
+            start: range.start,
+            end: range.end,
+        };
+        self.end_run();
         let content_is_foreign = tag.namespace_uri() != "http://www.w3.org/1999/xhtml";
         let mut name = tag.tag_name();
         let foreign = self.tree.is_foreign(&name, content_is_foreign);
@@ -130,326 +230,100 @@ impl<'text> Reader<'text> {
         }
         let is_ignored = self.tree.is_inside("select") && name != "script";
         if !self.tree.is_inert() && !is_ignored {
-            self.read_links(&name, &attributes, range.start);
+            self.read_links(&name, &attributes, span);
         }
         // No end tag comes to `<style/>` in SVG, and no text is its.
         if foreign && tag.is_self_closing() && matches!(&*name, "style" | "script") {
             self.inline = None;
         }
-        self.tree.insert(StartTag {
+        let is_content = matches!(
+            &*name,
+            "svg" | "input" | "textarea" | "select" | "button" | "progress" | "meter"
+        );
+        let is_shown = self.tree.insert(StartTag {
             element: outline_element(name, &attributes),
             foreign,
             self_closing: tag.is_self_closing(),
             has_open: attributes.has("open"),
         });
-    }
-
-    fn end_tag(&mut self, tag: &str, offset: usize) {
-        if self.inline.as_ref().is_some_and(|inline| inline.tag == tag) {
-            self.finish_inline();
+        if is_content && is_shown {
+            self.step(range.end, StepKind::Content);
         }
-        self.tree.end(tag, offset);
     }
 
-    fn finish_inline(&mut self) {
+    fn end_tag(&mut self, tag: &str, range: Range<usize>) {
+        self.end_run();
+        if self.inline.as_ref().is_some_and(|inline| inline.tag == tag) {
+            self.finish_inline(range.end);
+        }
+        self.tree.end(tag, range.start);
+    }
+
+    fn finish_inline(&mut self, end: usize) {
         let Some(inline) = self.inline.take() else {
             return;
         };
         match inline.kind {
-            InlineKind::Style => self.push(Link {
-                kind: LinkKind::InlineStyle(css::parse(&inline.text)),
-                ..inline.link
-            }),
-            InlineKind::Module => self.push(Link {
-                kind: LinkKind::InlineModule(module::imports(&inline.text)),
-                ..inline.link
-            }),
+            InlineKind::Style => self.push(
+                Link {
+                    kind: LinkKind::InlineStyle(Arc::new(css::parse(&inline.text))),
+                    ..inline.link
+                },
+                end,
+            ),
+            InlineKind::Module => self.push(
+                Link {
+                    kind: LinkKind::InlineModule(module::imports(&inline.text)),
+                    ..inline.link
+                },
+                end,
+            ),
             InlineKind::ImportMap => {
-                self.document.import_map.get_or_insert(inline.text);
+                if self.document.import_map.is_none() {
+                    self.document.import_map = Some(inline.text);
+                    self.step(end, StepKind::ImportMap);
+                }
             }
+            InlineKind::Script => self.step(end, StepKind::InlineScript),
         }
     }
 
     /// Keeps document order: inside a `style` of SVG stand tags, so links come before it ends.
-    fn push(&mut self, link: Link) {
+    fn push(&mut self, link: Link, end: usize) {
         let links = &mut self.document.links;
-        if links.len() < LINKS_MAX {
-            let at = links.partition_point(|other| other.offset <= link.offset);
-            links.insert(at, link);
+        if links.len() >= LINKS_MAX {
+            return;
         }
-    }
-
-    fn read_links(&mut self, tag: &str, attributes: &Attributes, offset: usize) {
-        match tag {
-            "base" => self.read_base(attributes, offset),
-            "html" => self.document.nopush |= attributes.has("data-nopush"),
-            "body" => {
-                self.document.nopush |= attributes.has("data-nopush");
-                // Any style sheet may replace it.
-                self.push_url(attributes, "background", LinkKind::Image, offset, true);
-            }
-            "link" => self.read_link(attributes, offset),
-            "style" => self.read_style(attributes, offset),
-            "script" => self.read_script(attributes, offset),
-            "picture" => self.picture_has_source = false,
-            "img" => self.read_image(attributes, offset),
-            "source" if self.tree.parent() == "picture" => {
-                self.picture_has_source = true;
-                self.read_image(attributes, offset);
-            }
-            "source" | "audio" | "track" => {
-                self.push_url(attributes, "src", LinkKind::Media, offset, false);
-            }
-            "video" => {
-                self.push_url(attributes, "poster", LinkKind::Poster, offset, false);
-                self.push_url(attributes, "src", LinkKind::Media, offset, false);
-            }
-            "input" if attributes.is("type", "image") => {
-                self.push_url(attributes, "src", LinkKind::Image, offset, false);
-            }
-            // SVG; in HTML the tag means `img`.
-            "image" => {
-                let name = if attributes.has("href") {
-                    "href"
-                } else {
-                    "xlink:href"
-                };
-                self.push_url(attributes, name, LinkKind::Image, offset, false);
-            }
-            "iframe" if attributes.has("srcdoc") => {}
-            "iframe" | "frame" | "embed" => {
-                self.push_url(attributes, "src", LinkKind::Frame, offset, false);
-            }
-            "object" => self.push_url(attributes, "data", LinkKind::Frame, offset, false),
-            _ => {}
-        }
-    }
-
-    fn push_url(
-        &mut self,
-        attributes: &Attributes,
-        name: &str,
-        kind: LinkKind,
-        offset: usize,
-        depends_on_client: bool,
-    ) {
-        if let Some(url) = attributes.url(name) {
-            let link = self.link(attributes, url, kind, offset);
-            self.push(Link {
-                depends_on_client,
-                ..link
-            });
-        }
-    }
-
-    fn link(&self, attributes: &Attributes, url: &str, kind: LinkKind, offset: usize) -> Link {
-        Link {
-            url: url.to_owned(),
-            kind,
-            offset,
-            in_head: self.tree.is_in_head(),
-            media: attributes.get("media").unwrap_or_default().to_owned(),
-            content_type: attributes.get("type").unwrap_or_default().to_owned(),
-            crossorigin: attributes.get("crossorigin").map(|value| {
-                if value.eq_ignore_ascii_case("use-credentials") {
-                    Crossorigin::UseCredentials
-                } else {
-                    Crossorigin::Anonymous
+        let at = links.partition_point(|other| other.offset <= link.offset);
+        let is_last = at == links.len();
+        links.insert(at, link);
+        if !is_last {
+            for step in &mut self.document.steps {
+                if let StepKind::Link(index) = &mut step.kind
+                    && *index >= at
+                {
+                    *index += 1;
                 }
-            }),
-            lazy: attributes.is("loading", "lazy"),
-            nopush: attributes.has("data-nopush"),
-            depends_on_client: false,
-            image_candidates: None,
+            }
         }
-    }
-
-    fn read_base(&mut self, attributes: &Attributes, offset: usize) {
-        if self.document.base.is_none()
-            && let Some(href) = attributes.get("href")
-        {
-            self.document.base = Some(href.to_owned());
-            self.document.base_offset = offset;
-        }
-    }
-
-    fn read_link(&mut self, attributes: &Attributes, offset: usize) {
-        let Some(url) = attributes
-            .url("href")
-            .or_else(|| attributes.url("imagesrcset").map(first_candidate))
-        else {
-            return;
-        };
-        let rel = attributes
-            .get("rel")
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        let rel: Vec<&str> = rel.split_ascii_whitespace().collect();
-        let base = Link {
-            nopush: attributes.has("data-nopush") || attributes.has("nopush"),
-            ..self.link(attributes, url, LinkKind::StyleSheet, offset)
-        };
-        if rel.contains(&"stylesheet")
-            && attributes.has("href")
-            && self.is_applied(&rel, attributes)
-        {
-            self.push(base.clone());
-        }
-        if rel.contains(&"preload") {
-            self.push_preload(attributes, base.clone());
-        }
-        let has_href = attributes.has("href");
-        let destination = attributes.get("as").unwrap_or_default();
-        if rel.contains(&"modulepreload")
-            && has_href
-            && (destination.is_empty() || destination.eq_ignore_ascii_case("script"))
-        {
-            self.push(Link {
-                kind: LinkKind::ModulePreload,
-                ..base.clone()
-            });
-        }
-        let is_icon = |rel: &&str| {
-            matches!(
-                *rel,
-                "icon" | "apple-touch-icon" | "apple-touch-icon-precomposed" | "mask-icon"
-            )
-        };
-        if has_href && rel.iter().any(is_icon) {
-            self.push(Link {
-                kind: LinkKind::Icon,
-                // Which of several icons is fetched is for the client to choose.
-                depends_on_client: attributes.has("sizes"),
-                ..base.clone()
-            });
-        }
-        if has_href && rel.contains(&"manifest") {
-            self.push(Link {
-                kind: LinkKind::Manifest,
-                ..base
-            });
-        }
-    }
-
-    fn push_preload(&mut self, attributes: &Attributes, base: Link) {
-        let destination = attributes
-            .get("as")
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        // Clients fetch nothing for a destination that they do not know.
-        if !matches!(
-            destination.as_str(),
-            "audio" | "fetch" | "font" | "image" | "script" | "style" | "track" | "video"
-        ) {
-            return;
-        }
-        let candidates = attributes
-            .get("imagesrcset")
-            .filter(|_| destination == "image");
-        if candidates.is_none() && !attributes.has("href") {
-            return;
-        }
-        self.push(Link {
-            depends_on_client: candidates.is_some(),
-            image_candidates: candidates.map(|candidates| {
-                let sizes = attributes.get("imagesizes").unwrap_or_default();
-                (candidates.to_owned(), sizes.to_owned())
-            }),
-            kind: LinkKind::Preload(destination),
-            ..base
-        });
-    }
-
-    /// Whether a `link rel=stylesheet` is a style sheet that applies at load.
-    fn is_applied(&mut self, rel: &[&str], attributes: &Attributes) -> bool {
-        !rel.contains(&"alternate")
-            && !attributes.has("disabled")
-            && attributes.is_css()
-            && self.is_in_preferred_set(attributes)
-    }
-
-    /// CSSOM, section 6.2: the first title names the set that is used.
-    fn is_in_preferred_set(&mut self, attributes: &Attributes) -> bool {
-        match attributes.get("title") {
-            None | Some("") => true,
-            Some(title) => self.preferred_set.get_or_insert_with(|| title.to_owned()) == title,
-        }
-    }
-
-    fn read_style(&mut self, attributes: &Attributes, offset: usize) {
-        if attributes.is_css() && self.is_in_preferred_set(attributes) {
-            self.inline = Some(Inline {
-                tag: "style",
-                kind: InlineKind::Style,
-                text: String::new(),
-                link: self.link(attributes, "", LinkKind::StyleSheet, offset),
-            });
-        }
-    }
-
-    fn read_script(&mut self, attributes: &Attributes, offset: usize) {
-        let Some(script) = ScriptType::of(attributes) else {
-            return;
-        };
-        let is_async = attributes.has("async");
-        let is_external = attributes.has("src") || attributes.has("xlink:href");
-        if is_external {
-            let kind = match script {
-                ScriptType::Module => LinkKind::Module { is_async },
-                ScriptType::ImportMap => return,
-                ScriptType::Classic if attributes.has("nomodule") => LinkKind::NomoduleScript,
-                ScriptType::Classic if is_async => LinkKind::AsyncScript,
-                ScriptType::Classic if attributes.has("defer") => LinkKind::DeferredScript,
-                ScriptType::Classic => LinkKind::Script,
-            };
-            let name = if attributes.has("src") {
-                "src"
-            } else {
-                "xlink:href"
-            };
-            self.push_url(attributes, name, kind, offset, false);
-            return;
-        }
-        let kind = match script {
-            ScriptType::Module => InlineKind::Module,
-            ScriptType::ImportMap => InlineKind::ImportMap,
-            ScriptType::Classic => return,
-        };
-        self.inline = Some(Inline {
-            tag: "script",
-            kind,
-            text: String::new(),
-            link: self.link(attributes, "", LinkKind::Script, offset),
-        });
-    }
-
-    /// `img`, and `source` of a `picture`.
-    fn read_image(&mut self, attributes: &Attributes, offset: usize) {
-        let candidates = attributes.url("srcset");
-        let Some(url) = attributes.url("src").or(candidates.map(first_candidate)) else {
-            return;
-        };
-        let in_picture = self.tree.parent() == "picture" && self.picture_has_source;
-        let link = self.link(attributes, url, LinkKind::Image, offset);
-        self.push(Link {
-            depends_on_client: candidates.is_some() || attributes.has("sizes") || in_picture,
-            image_candidates: candidates.map(|candidates| {
-                let sizes = attributes.get("sizes").unwrap_or_default();
-                (candidates.to_owned(), sizes.to_owned())
-            }),
-            ..link
-        });
+        self.step(end, StepKind::Link(at));
     }
 }
 
-/// Returns the first URL of a `srcset`.
-fn first_candidate(candidates: &str) -> &str {
-    candidates
-        .trim_start_matches(|c: char| c == ',' || c.is_ascii_whitespace())
-        .split_ascii_whitespace()
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches(',')
+/// Returns the name and the place of the first end tag in a part of a text, if there is one.
+fn end_tag_in(text: &[u8], part: Range<usize>) -> Option<(String, Range<usize>)> {
+    let start = part.start;
+    let part = text.get(part)?;
+    let at = part.windows(2).position(|start| start == b"</")?;
+    let name = &part[at + 2..];
+    let length = name
+        .iter()
+        .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>'))
+        .unwrap_or(name.len());
+    let rest = name[length..].iter().position(|byte| *byte == b'>');
+    let end = at + 2 + length + rest.map_or(0, |rest| rest + 1);
+    let name = String::from_utf8_lossy(&name[..length]).to_ascii_lowercase();
+    Some((name, start + at..start + end))
 }
 
 fn outline_element(tag: String, attributes: &Attributes) -> Element {

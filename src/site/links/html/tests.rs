@@ -613,3 +613,91 @@ proptest! {
         prop_assert!(document.links.is_sorted_by_key(|link| link.offset));
     }
 }
+
+/// Everything that was found, as text.
+fn everything(document: &Document) -> String {
+    format!("{document:#?}")
+}
+
+fn parse_in_pieces(html: &[u8], cuts: &[usize]) -> Document {
+    let mut parser = Parser::new();
+    let mut from = 0;
+    for cut in cuts.iter().copied().chain([html.len()]) {
+        parser.write(&html[from..cut]);
+        from = cut;
+    }
+    parser.finish()
+}
+
+const VARIED: &str = "<!doctype html><title>T &amp; t</title><!-- </p> --><base href=/b/>\
+    <link rel=stylesheet href=a.css><style>@import 'b.css';p{color:red}</style>\
+    <script>let a = '</p>'</script><script type=importmap>{\"imports\":{}}</script>\
+    <script type=module>import './m.js'</script></head>\
+    <body><p>One &eacute;&lt; two<p>Three</b> four</i></p></x>\
+    <picture><source srcset='p.avif 2x' type=image/avif><img src=p.png width=40 height=5></picture>\
+    <svg><style>.a{}<image href=s.png></image></style><desc>d</desc></svg>\
+    <table><tr><td>cell<textarea>&#65;</textarea></table><img src='a&amp;b>c.png' alt='</p>'>";
+
+#[test]
+fn a_document_that_comes_byte_by_byte_is_found_the_same() {
+    let all: Vec<usize> = (1..VARIED.len()).collect();
+    let whole = parse(VARIED.as_bytes());
+    assert_eq!(
+        everything(&parse_in_pieces(VARIED.as_bytes(), &all)),
+        everything(&whole)
+    );
+    assert!(whole.steps.len() > 8, "{:?}", whole.steps);
+}
+
+#[test]
+fn a_step_is_known_once_its_end_has_come() {
+    for html in [
+        VARIED,
+        "<p><< one",
+        " <3 two",
+        "é three",
+        "&amp;",
+        "<p></3>four",
+    ] {
+        let whole = parse(html.as_bytes());
+        assert!(!whole.steps.is_empty(), "{html}");
+        let mut parser = Parser::new();
+        for (at, byte) in html.bytes().enumerate() {
+            parser.write(&[byte]);
+            let due = whole.steps.iter().filter(|step| step.end <= at + 1);
+            let known = parser.so_far(|document| document.steps.len());
+            assert_eq!(known, due.count(), "{html}: at {at}");
+        }
+    }
+}
+
+#[test]
+fn text_is_weighed_where_it_is_rendered() {
+    let weight = |html: &str| parse(html.as_bytes()).text_bytes.iter().sum::<u32>();
+    assert_eq!(
+        weight("<p>one two</p> <p hidden>three</p><template>x</template>"),
+        6
+    );
+    assert_eq!(
+        weight("<title>t</title><script>s</script><noscript>n</noscript>"),
+        0
+    );
+    let long = format!("<p>{}</p>", "x".repeat(3 * TEXT_BLOCK_BYTES));
+    let blocks = parse(long.as_bytes()).text_bytes;
+    assert_eq!(blocks.iter().sum::<u32>(), 3072);
+    assert_eq!(blocks[1], 1024);
+}
+
+proptest! {
+    #[test]
+    fn however_it_is_cut_the_same_is_found(
+        html in "(<(p|b|/p|/b|style|/style|script|/script|img src=a.png|!--|td|svg|/svg)>|\
+            [a-z&;. ]{0,6}|-->|é|<){0,40}",
+        cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..8),
+    ) {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(html.len() + 1)).collect();
+        cuts.sort_unstable();
+        let whole = everything(&parse(html.as_bytes()));
+        prop_assert_eq!(everything(&parse_in_pieces(html.as_bytes(), &cuts)), whole);
+    }
+}

@@ -119,13 +119,20 @@ impl Tree {
         true
     }
 
-    /// Adds the element of a start tag that [`Tree::make_room`] has prepared.
-    pub(super) fn insert(&mut self, start: StartTag) {
+    /// Adds the element of a start tag that [`Tree::make_room`] has prepared. Returns whether it
+    /// may be rendered.
+    pub(super) fn insert(&mut self, start: StartTag) -> bool {
         let tag = start.element.tag.clone();
         if self.templates == 0 && !start.foreign {
             match tag.as_str() {
-                "html" => return self.merge(self.html, start.element),
-                "body" => return self.merge(self.body, start.element),
+                "html" => {
+                    self.merge(self.html, start.element);
+                    return true;
+                }
+                "body" => {
+                    self.merge(self.body, start.element);
+                    return true;
+                }
                 "head" => self.mode = Mode::InHead,
                 _ => {}
             }
@@ -135,14 +142,15 @@ impl Tree {
         } else {
             !is_void(&tag)
         };
+        let element;
         if !has_content {
-            self.add(start.element);
+            element = self.add(start.element);
         } else if self.open.len() >= OPEN_MAX {
             self.overflow += 1;
-            self.add(start.element);
+            element = self.add(start.element);
         } else {
             let hides = hides(&tag, start.has_open);
-            let element = self.add(start.element);
+            element = self.add(start.element);
             self.templates += usize::from(tag == "template");
             self.open.push(Open {
                 tag,
@@ -152,6 +160,7 @@ impl Tree {
                 text: Text::default(),
             });
         }
+        self.templates == 0 && self.is_rendered(element)
     }
 
     /// Closes what an end tag closes.
@@ -185,11 +194,11 @@ impl Tree {
         }
     }
 
-    /// Adds text to the open element.
-    pub(super) fn text(&mut self, text: &str, offset: usize) {
+    /// Adds text to the open element. Returns whether it may be rendered.
+    pub(super) fn text(&mut self, text: &str, offset: usize) -> bool {
         let blank = |c: char| c.is_ascii_whitespace();
         if self.templates > 0 || self.overflow > 0 || text.chars().all(blank) {
-            return;
+            return false;
         }
         if matches!(self.parent(), "" | "html" | "head") {
             self.ensure_body(offset);
@@ -198,7 +207,27 @@ impl Tree {
             && self.open[home].hides == Hides::Nothing
         {
             self.open[home].text.add(text);
+            return self.is_rendered(self.open[home].element);
         }
+        false
+    }
+
+    /// Whether text that stands here may be rendered.
+    pub(super) fn renders_text(&self) -> bool {
+        if self.templates > 0 || self.overflow > 0 {
+            return false;
+        }
+        matches!(self.parent(), "" | "html" | "head")
+            || self.home("").is_some_and(|home| {
+                let open = &self.open[home];
+                open.hides == Hides::Nothing && self.is_rendered(open.element)
+            })
+    }
+
+    /// What is not in the outline, for lack of room, may be rendered.
+    fn is_rendered(&self, element: Option<u32>) -> bool {
+        let element = element.and_then(|at| self.outline.elements.get(at as usize));
+        element.is_none_or(|element| !element.unrendered)
     }
 
     /// Closes everything and returns the outline.
