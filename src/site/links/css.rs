@@ -75,6 +75,8 @@ pub struct Face {
     /// The URL of the first source that every client takes; `None` if a `local()` comes first or no
     /// format is known to all.
     pub url: Option<String>,
+    /// The URL that a current client takes which has none of the fonts that `local()` names.
+    pub current_url: Option<String>,
     /// Lowest and highest weight, 1 to 1000.
     pub weight: (u16, u16),
     /// Lowest and highest width in percent; 100 is normal.

@@ -17,12 +17,23 @@ type Parsed<T> = Result<T, ParseError<()>>;
 pub(super) fn parse(input: &mut Parser<'_>) -> Option<Face> {
     let mut descriptors = Descriptors::default();
     for _ in RuleBodyParser::new(input, &mut descriptors) {}
+    let sources = descriptors.sources?;
+    let first = sources
+        .iter()
+        .find(|source| !matches!(source, Source::Skipped));
+    let url = match first {
+        Some(Source::Taken(url)) => Some(url),
+        _ => None,
+    };
+    let current_url = sources.iter().find_map(|source| match source {
+        Source::Taken(url) | Source::Depends(Some(url)) => Some(url),
+        Source::Skipped | Source::Depends(None) => None,
+    });
+    let fetched = |url: Option<&String>| url.filter(|url| is_fetched(url)).cloned();
     Some(Face {
         family: descriptors.family?,
-        url: match descriptors.source? {
-            Source::Taken(url) => Some(url).filter(|url| is_fetched(url)),
-            Source::Skipped | Source::Depends => None,
-        },
+        url: fetched(url),
+        current_url: fetched(current_url),
         weight: descriptors.weight.unwrap_or((400, 400)),
         width: descriptors.width.unwrap_or((100, 100)),
         italic: descriptors.italic,
@@ -34,8 +45,7 @@ pub(super) fn parse(input: &mut Parser<'_>) -> Option<Face> {
 #[derive(Default)]
 struct Descriptors {
     family: Option<String>,
-    /// The first one that a client does not skip.
-    source: Option<Source>,
+    sources: Option<Vec<Source>>,
     weight: Option<(u16, u16)>,
     width: Option<(u16, u16)>,
     italic: bool,
@@ -54,7 +64,7 @@ impl<'i> DeclarationParser<'i> for Descriptors {
     ) -> Parsed<()> {
         match_ignore_ascii_case! { &name,
             "font-family" => self.family = Some(input.parse_entirely(family)?),
-            "src" => self.source = Some(sources(input)?),
+            "src" => self.sources = Some(sources(input)?),
             "font-weight" => self.weight = Some(input.parse_entirely(|input| {
                 range(input, weight)
             })?),
@@ -158,24 +168,20 @@ enum Source {
     Taken(String),
     /// No current browser takes the format.
     Skipped,
-    /// Some clients take it, some go on to the next one.
-    Depends,
+    /// Some clients take it, some go on to the next one. With the URL that current ones take.
+    Depends(Option<String>),
 }
 
 /// Reads `src`: the first source that a client takes is the only one that it fetches.
-fn sources(input: &mut Parser<'_>) -> Parsed<Source> {
+fn sources(input: &mut Parser<'_>) -> Parsed<Vec<Source>> {
     if input.is_exhausted() {
         return Err(ParseError::unexpected_token());
     }
-    let list = input.parse_comma_separated(|input| {
+    input.parse_comma_separated(|input| {
         let source = source(input);
         while input.next().is_ok() {}
-        Ok::<_, ParseError<()>>(source.unwrap_or(Source::Depends))
-    })?;
-    let first = list
-        .into_iter()
-        .find(|source| !matches!(source, Source::Skipped));
-    Ok(first.unwrap_or(Source::Skipped))
+        Ok::<_, ParseError<()>>(source.unwrap_or(Source::Depends(None)))
+    })
 }
 
 fn source(input: &mut Parser<'_>) -> Parsed<Source> {
@@ -185,19 +191,25 @@ fn source(input: &mut Parser<'_>) -> Parsed<Source> {
     }
     input.expect_function_matching("format")?;
     // Unquoted, as a keyword, clients take it since 2022 only.
-    let format = input.parse_nested_block(|input| Ok(input.expect_string_cloned()?))?;
+    let (format, quoted) = input.parse_nested_block(|input| {
+        let string = input.try_parse(Parser::expect_string_cloned);
+        match string {
+            Ok(format) => Ok((format, true)),
+            Err(_) => Ok((input.expect_ident_cloned()?, false)),
+        }
+    })?;
     let taken = match_ignore_ascii_case! { &format,
         "woff2" | "woff" | "truetype" | "opentype" | "woff2-variations" | "woff-variations"
             | "truetype-variations" | "opentype-variations" => true,
-        "embedded-opentype" | "svg" => return Ok(Source::Skipped),
+        "embedded-opentype" | "svg" if quoted => return Ok(Source::Skipped),
         _ => false,
     };
     // `tech()`, which older clients do not know, may follow.
-    if taken && input.is_exhausted() {
-        Ok(Source::Taken(url.to_string()))
+    Ok(if taken && quoted && input.is_exhausted() {
+        Source::Taken(url.to_string())
     } else {
-        Ok(Source::Depends)
-    }
+        Source::Depends(Some(url.to_string()).filter(|_| taken))
+    })
 }
 
 fn by_extension(url: &str) -> Source {
@@ -206,7 +218,7 @@ fn by_extension(url: &str) -> Source {
     match_ignore_ascii_case! { extension,
         "woff2" | "woff" | "ttf" | "otf" => Source::Taken(url.to_owned()),
         "eot" => Source::Skipped,
-        _ => Source::Depends,
+        _ => Source::Depends(Some(url.to_owned())),
     }
 }
 
@@ -256,6 +268,26 @@ mod tests {
             ("src: url(a.woff2) format('woff2'); src: ", Some("a.woff2")),
         ] {
             assert_eq!(source_of(src).as_deref(), expected, "{src}");
+        }
+    }
+
+    #[test]
+    fn a_current_client_without_the_local_font_takes_the_first_it_knows() {
+        for (src, expected) in [
+            ("local('X'), url(a.woff2) format('woff2')", Some("a.woff2")),
+            ("url(a.woff2) format(woff2), url(a.woff)", Some("a.woff2")),
+            ("url(a.otc) format(collection), url(a.ttf)", Some("a.ttf")),
+            ("url(a.eot), url(a.svg) format(svg)", None),
+            (
+                "url(v.woff2) format('woff2') tech(variations)",
+                Some("v.woff2"),
+            ),
+            ("local(X), url(data:font/woff2;base64,AA)", None),
+        ] {
+            let text = format!("font-family: F; src: {src}");
+            let face = parse(&mut Parser::new(&text));
+            let url = face.and_then(|face| face.current_url);
+            assert_eq!(url.as_deref(), expected, "{src}");
         }
     }
 
