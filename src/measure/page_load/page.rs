@@ -12,8 +12,8 @@
 //!   module scripts do not stop it. What imports and modules name is found when the parser has
 //!   reached them and they have come.
 //! - **Fonts and images of style sheets** are wanted once nothing blocks rendering, for the
-//!   elements that the parser has passed (looked at every kilobyte, later every eighth of the
-//!   document), and only if they are sure to be used.
+//!   elements that the parser has passed (looked at every kilobyte, later each time it is a
+//!   quarter longer), and only if they are sure to be used.
 //! - The window is 1366 x 768 at one device pixel ([`viewport`]): it decides over media, `srcset`
 //!   and `picture`.
 //!

@@ -14,7 +14,7 @@ use crate::site::links::html::{Document, Link, LinkKind, Parser, PictureRole, St
 /// Least distance between checkpoints, in bytes.
 const CHECKPOINT_BYTES: usize = 1024;
 
-/// From here on a checkpoint comes an eighth further than the one before it, in bytes.
+/// From here on a checkpoint comes a quarter further than the one before it, in bytes.
 const CHECKPOINTS_EVEN_UNTIL: usize = 8 * 1024;
 
 /// Something that a client comes upon.
@@ -187,7 +187,7 @@ impl Incoming {
             self.next_checkpoint += if next < CHECKPOINTS_EVEN_UNTIL {
                 CHECKPOINT_BYTES
             } else {
-                next / 8
+                next / 4
             };
         }
         self.hasher.update(&bytes[at - self.received..]);

@@ -10,8 +10,11 @@ use crate::site::asset::ContentHash;
 use crate::site::links::css::{self, StyleSheet};
 use crate::site::links::module;
 
-/// Most bytes of text whose reading is kept. When it is exceeded all is forgotten.
-const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most bytes that are kept, roughly. When they are exceeded all is forgotten.
+const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// What is read from a text takes about as many times its length.
+const READ_FACTOR: usize = 8;
 
 /// Bytes that a kept result is counted for besides its text.
 const ENTRY_BYTES: usize = 1024;
@@ -45,10 +48,10 @@ impl Parsed {
 
     pub(super) fn keep_document(&self, url: &str, known: &Arc<Known>) {
         let mut kept = self.lock();
-        let before = kept.documents.remove(url);
-        kept.bytes -= before.map_or(0, |known| known.text.len() + ENTRY_BYTES);
-        // The outline of a document takes several times its text.
-        if kept.make_room(known.text.len()) {
+        if let Some(before) = kept.documents.remove(url) {
+            kept.bytes -= READ_FACTOR * before.text.len() + ENTRY_BYTES;
+        }
+        if kept.make_room(READ_FACTOR * known.text.len()) {
             kept.documents.insert(url.to_owned(), Arc::clone(known));
         }
     }
@@ -59,7 +62,7 @@ impl Parsed {
         }
         let sheet = Arc::new(for_window(css::parse(&String::from_utf8_lossy(text))));
         let mut kept = self.lock();
-        if kept.make_room(text.len()) {
+        if kept.make_room(READ_FACTOR * text.len()) {
             kept.sheets.insert(hash, Arc::clone(&sheet));
         }
         sheet

@@ -3,6 +3,8 @@
 //! The scanner is always at the last item that has come, the parser at the first that it has to
 //! wait for. Without CPU time both are there at the moment the bytes are.
 
+use std::collections::BTreeMap;
+
 use url::Url;
 
 use super::document::{Incoming, Item, What};
@@ -21,7 +23,7 @@ pub(super) struct Reading {
     parsed: usize,
     stop: Option<Stop>,
     /// Modules of which the imports are to be found: resource and CORS mode.
-    modules: Vec<(usize, Option<Crossorigin>)>,
+    modules: BTreeMap<usize, Option<Crossorigin>>,
 }
 
 /// What the parser waits for.
@@ -41,7 +43,7 @@ impl Reading {
             has_base: false,
             parsed: 0,
             stop: None,
-            modules: Vec::new(),
+            modules: BTreeMap::new(),
         }
     }
 
@@ -171,7 +173,7 @@ impl Page {
     /// Wants what modules import that have come.
     pub(super) fn walk_modules(&mut self) {
         let mut waiting = std::mem::take(&mut self.reading.modules);
-        waiting.retain(|(module, crossorigin)| !self.walk_module(*module, *crossorigin));
+        waiting.retain(|module, crossorigin| !self.walk_module(*module, *crossorigin));
         self.reading.modules.append(&mut waiting);
     }
 
@@ -213,7 +215,7 @@ impl Page {
                 ..Request::new(url, Kind::Module, Manner::Elsewhere)
             });
             if let Some(asked) = asked.filter(|asked| !self.resources[*asked].is_walked) {
-                self.reading.modules.push((asked, crossorigin));
+                self.reading.modules.insert(asked, crossorigin);
             }
         }
     }

@@ -418,7 +418,7 @@ impl Request {
 }
 
 /// Returns a sheet as it applies to the window: what stands under a condition that it does not meet
-/// is left out, and conditions that it meets are.
+/// is left out, and conditions that it meets are. No font is installed that `local()` names.
 pub(super) fn for_window(mut sheet: StyleSheet) -> StyleSheet {
     let meets = |condition: &mut Option<Arc<str>>| {
         let met = condition.as_deref().map(is_met);
@@ -427,7 +427,10 @@ pub(super) fn for_window(mut sheet: StyleSheet) -> StyleSheet {
         }
         met != Some(Some(false))
     };
-    sheet.faces.retain_mut(|face| meets(&mut face.condition));
+    sheet.faces.retain_mut(|face| {
+        face.url = face.current_url.take();
+        meets(&mut face.condition)
+    });
     sheet.rules.retain_mut(|rule| meets(&mut rule.condition));
     sheet
 }

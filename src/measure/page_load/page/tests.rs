@@ -251,11 +251,14 @@ fn a_script_waits_for_style_sheets_before_it() {
 fn fonts_and_backgrounds_come_when_styles_apply_and_are_used() {
     check(
         "//- /
-        <link rel=stylesheet href=css/a.css><body><p>text<div class=b>x</div><div class=u></div>
+        <link rel=stylesheet href=css/a.css><body><h1>t</h1>
+        <p>text<div class=b>x</div><div class=u></div>
         //- /css/a.css
         @font-face { font-family: F; src: url(f.woff2) }
         @font-face { font-family: G; src: url(g.woff2) }
-        p { font-family: F } .b { background: url(../b.png) } .n { background: url(n.png) }
+        @font-face { font-family: L; src: local(L), url(l.woff2) format(woff2) }
+        h1 { font-family: L } p { font-family: F }
+        .b { background: url(../b.png) } .n { background: url(n.png) }
         @media (max-width: 600px) { .u { background: url(narrow.png) } }
         @media (min-width: 600px) { .u { background: url(wide.png) } }
         //- /css/f.woff2 @250
@@ -264,6 +267,7 @@ fn fonts_and_backgrounds_come_when_styles_apply_and_are_used() {
         ",
         "100 /css/a.css Style u=0 blocks
         200 /css/f.woff2 Font u=0 by /css/a.css
+        200 /css/l.woff2 Font u=0 by /css/a.css
         200 /b.png Image u=3,i by /css/a.css
         200 /css/wide.png Image u=3,i by /css/a.css
         render 200 largest 450 load 450",
@@ -697,4 +701,28 @@ fn text_is_rendered_before_all_of_it_has_come() {
         world.load(&Arc::default(), &[]).marks(),
         "render 100 largest 100 load 200"
     );
+}
+
+/// Loads run on whatever thread is free.
+#[test]
+fn pages_can_be_sent_and_what_is_parsed_shared() {
+    fn is_send<T: Send>() {}
+    fn is_sync<T: Sync>() {}
+    is_send::<Page>();
+    is_sync::<Parsed>();
+}
+
+#[test]
+fn modules_that_all_import_one_another_end() {
+    let (mut imports, mut files) = (String::new(), String::new());
+    for number in 0..40 {
+        write!(imports, "import './{number}.js';").unwrap();
+    }
+    for number in 0..40 {
+        write!(files, "//- /{number}.js\n{imports}\n").unwrap();
+    }
+    let page = format!("//- /\n<p>x<script type=module src=0.js></script>\n{files}");
+    let loaded = World::new(&page).load(&Arc::default(), &[]);
+    assert_eq!(loaded.wants.len(), 40);
+    assert_eq!(loaded.marks(), "render 100 largest 100 load 300");
 }
