@@ -1,0 +1,85 @@
+//! Findings in words and pictures: a terminal table, JSON, an HTTP Archive, a page of HTML.
+//!
+//! Pure but for [`write_html`]'s file: findings in, text out; it measures nothing and knows no
+//! clock. Read on in [`effect`] (what the numbers say), [`sentence`], then the form of your choice.
+
+/// Appends formatted text to a string, which never fails.
+macro_rules! put {
+    ($out:expr, $($format:tt)*) => {{
+        use std::fmt::Write as _;
+        let _ = write!($out, $($format)*);
+    }};
+}
+
+mod effect;
+mod har;
+mod html;
+mod json;
+mod picture;
+mod sentence;
+mod svg;
+mod table;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+pub use har::write_har;
+pub use html::html;
+pub use json::write_json;
+pub use picture::picture;
+pub use table::{COLUMNS_MAX, PAGES_SHOWN_MAX, Pages, write_table};
+
+use super::findings::Findings;
+
+/// What is said of a measurement that was stopped.
+const INTERRUPTED: &str = "stopped before its end: what follows is what there was until then";
+
+/// Writes findings as one page of HTML that needs nothing else.
+///
+/// # Errors
+///
+/// If the file cannot be written.
+pub fn write_html(path: &Path, findings: &Findings) -> anyhow::Result<()> {
+    fs::write(path, html(findings))
+        .with_context(|| format!("cannot write the report `{}`", path.display()))
+}
+
+/// Says in a sentence what sending ahead does to a site, or to its page.
+pub fn headline(findings: &Findings) -> String {
+    sentence::headline(findings)
+}
+
+/// Says how was measured: the client, simulated or not, how many pages and links.
+fn facts(findings: &Findings) -> Vec<String> {
+    let several = |count: usize, one: &str, many: &str| match count {
+        1 => format!("1 {one}"),
+        _ => format!("{} {many}", words::count(count)),
+    };
+    let mut pages: Vec<_> = findings.cells.iter().map(|cell| &cell.page).collect();
+    pages.sort_unstable();
+    pages.dedup();
+    let mut facts = vec![
+        words::plain(&findings.client),
+        if findings.simulated {
+            "simulated links".to_owned()
+        } else {
+            "the real network".to_owned()
+        },
+        several(pages.len(), "page", "pages"),
+        several(effect::links(findings).len(), "link", "links"),
+    ];
+    if !findings.think.is_zero() {
+        let think = words::ms(words::milliseconds(findings.think));
+        facts.push(format!("the server thinks for {think} ms"));
+    }
+    if !findings.client_delay.is_zero() {
+        let delay = words::ms(words::milliseconds(findings.client_delay));
+        facts.push(format!("the client takes {delay} ms to ask"));
+    }
+    facts
+}
