@@ -1,5 +1,7 @@
 //! The only reader of arguments and environment: text in, options out.
 
+mod measure;
+
 use std::env;
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -12,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::answer::{Deliver, Options};
 use crate::certificate::CertificateOptions;
 use crate::live::LiveOptions;
+use crate::measure::MeasureOptions;
 use crate::plan::{Format, PlanOptions};
 use crate::serve::{Certificate, DevOptions, Exposure, Port, ServeOptions, address};
 use crate::site::SiteOptions;
@@ -31,6 +34,8 @@ pub enum Command {
     Serve(ServeOptions),
     /// Serve a site while it is edited.
     Dev(DevOptions),
+    /// Load pages with and without help, and say the difference.
+    Measure(Box<MeasureOptions>),
     /// Say what would be sent ahead.
     Plan(PlanOptions),
     /// Say where the local authority is, and how to trust it.
@@ -53,6 +58,7 @@ pub enum Command {
         forerun                         serve ./site at https://localhost:8443/\n  \
         forerun public --port 9000      serve ./public on another port\n  \
         forerun dev public --open       edit ./public and see every change at once\n  \
+        forerun measure                 what is sending ahead worth for ./site, and where?\n  \
         forerun plan /docs/             what would be sent ahead with /docs/, and why\n  \
         forerun certificate             how to make browsers trust the local certificate"
 )]
@@ -78,6 +84,17 @@ enum Subcommands {
         forerun dev public --host                 try it on a telephone: scan the code\n  \
         forerun dev public --run 'sass scss:public/css' --watch scss")]
     Dev(DevArguments),
+    /// Load pages with and without push, and say what it is worth
+    ///
+    /// The pages of a directory are loaded over simulated links by a simulated browser, from the
+    /// real server: real TLS, real HTTP/2, the clock alone is not. Runs repeat to the byte. A URL
+    /// is loaded over the real network.
+    #[command(after_help = "Examples:\n  \
+        forerun measure                              every page of ./site\n  \
+        forerun measure public --page / --link 3g    one page on one link\n  \
+        forerun measure public --html report.html    with waterfalls to look at\n  \
+        forerun measure https://example.com/         any HTTP/2 server, as it is")]
+    Measure(Box<measure::MeasureArguments>),
     /// Show what would be sent ahead with each page, and why the rest would not
     Plan(PlanArguments),
     /// Show the local certificate authority, and the command that makes this system trust it
@@ -347,6 +364,10 @@ fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
         None => Command::Serve(serve(arguments.serve)?),
         Some(Subcommands::Serve(arguments)) => Command::Serve(serve(arguments)?),
         Some(Subcommands::Dev(arguments)) => Command::Dev(dev(arguments)?),
+        Some(Subcommands::Measure(measuring)) => {
+            log_to_stderr("forerun=error");
+            Command::Measure(Box::new(measure::measure(*measuring)?))
+        }
         Some(Subcommands::Plan(planning)) => Command::Plan(plan(planning)?),
         Some(Subcommands::Certificate(certificate)) => Command::Certificate(CertificateOptions {
             directory: authority_directory(&certificate.site)?,

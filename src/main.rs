@@ -9,6 +9,7 @@ fn main() -> ExitCode {
     let outcome = cli::read().and_then(|command| match command {
         Command::Serve(options) => forerun::serve::run(&options),
         Command::Dev(options) => forerun::serve::dev(&options),
+        Command::Measure(options) => forerun::measure::run(&options),
         Command::Plan(options) => forerun::plan::run(&options),
         Command::Certificate(options) => forerun::certificate::run(&options),
     });

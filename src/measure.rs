@@ -1,11 +1,235 @@
 //! The root of `forerun measure`: pages x visits x links x deliveries x samples -> report.
 //!
-//! Read on in [`page_load`] (one load), [`timeline`] and [`findings`] (what is recorded), and
-//! [`sample`] (numbers to verdict).
+//! ```text
+//! measure  -> a worker a core, each with a site of its own (simulated), or one (real network)
+//!          -> cell: one page, visit and link -> rows: its deliveries, sampled
+//!          -> stage (server, link, loader) or remote (socket, loader) -> Timeline
+//!          -> Findings -> report
+//! ```
+//!
+//! Read on in [`link`] (the simulated network), [`page_load`] (what a browser does), [`sample`]
+//! (numbers to verdict), [`search`] (the best plan), [`timeline`] and [`findings`] (what is
+//! recorded), [`report`] (words and pictures).
 
+mod best;
 pub mod bound;
+mod cell;
+pub mod delivery;
 pub mod findings;
+pub mod link;
 pub mod page_load;
+mod remote;
+pub mod report;
 pub mod sample;
 pub mod search;
+mod stage;
 pub mod timeline;
+mod work;
+
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
+
+use self::delivery::Delivery;
+use self::findings::{Findings, Visit};
+use self::link::LinkOptions;
+use self::page_load::Client;
+use self::report::Pages;
+use self::work::Work;
+use crate::site::SiteOptions;
+use crate::terminal::Style;
+
+/// What `forerun measure` was told.
+#[derive(Debug, Clone)]
+pub struct MeasureOptions {
+    /// What is measured.
+    pub subject: Subject,
+    /// How what a page needs is sent: `none` first.
+    pub deliveries: Vec<Delivery>,
+    /// What the client holds.
+    pub visits: Vec<Visit>,
+    /// The client.
+    pub client: Client,
+    /// From bytes arriving to a request leaving.
+    pub client_delay: Duration,
+    /// Whether the best plan is looked for.
+    pub search: Option<Search>,
+    /// Whether the simulation is compared with published measurements, and nothing else.
+    pub validate: bool,
+    /// Where the report goes.
+    pub output: Output,
+}
+
+/// What becomes of the best plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Search {
+    /// The file that it is written to.
+    pub save: Option<PathBuf>,
+}
+
+/// What is measured.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// Pages of a directory, on simulated links.
+    Site {
+        /// The directory.
+        site: SiteOptions,
+        /// Patterns of pages; empty means all.
+        pages: Vec<String>,
+        /// The links.
+        links: Vec<LinkOptions>,
+        /// How long the server takes to make each page.
+        think: Duration,
+    },
+    /// Pages of any HTTP/2 server, over the real network.
+    Urls {
+        /// The pages.
+        urls: Vec<Url>,
+        /// Certificates of authorities besides the system's, in PEM.
+        authorities: Vec<PathBuf>,
+    },
+}
+
+/// Where the report goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// JSON on standard output, in place of tables.
+    pub json: bool,
+    /// An HTTP archive.
+    pub har: Option<PathBuf>,
+    /// A page with pictures.
+    pub html: Option<PathBuf>,
+}
+
+/// Measures, and reports.
+///
+/// # Errors
+/// The site, a page or the server is not there, or the report cannot be written; or some page did
+/// not load, which is said once everything is reported.
+pub fn run(options: &MeasureOptions) -> anyhow::Result<()> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    stop_on_interrupt(&stopped)?;
+    if let Some(search) = &options.search {
+        return best::run(options, search, &stopped);
+    }
+    let work = Work::of(options)?;
+    let bar = bar(work.loads_min());
+    let measured = work.measure(&stopped, &bar);
+    bar.finish_and_clear();
+    let mut cells = measured?;
+    cells.retain(|cell| !cell.rows.is_empty());
+    let (subject, think, simulated) = match &options.subject {
+        Subject::Site { site, think, .. } => (site.root.display().to_string(), *think, true),
+        Subject::Urls { urls, .. } => (
+            urls[0].origin().ascii_serialization(),
+            Duration::ZERO,
+            false,
+        ),
+    };
+    let findings = Findings {
+        subject,
+        client: options.client.name().to_owned(),
+        simulated,
+        think,
+        client_delay: options.client_delay,
+        cells,
+        notes: Vec::new(),
+        interrupted: stopped.load(Ordering::Relaxed),
+    };
+    write(&findings, options)?;
+    complain(&findings)
+}
+
+/// Writes the report in every form that was asked for.
+fn write(findings: &Findings, options: &MeasureOptions) -> anyhow::Result<()> {
+    let Output { json, har, html } = &options.output;
+    if let Some(path) = html {
+        report::save(path, |file| {
+            file.write_all(report::html(findings).as_bytes())
+        })?;
+    }
+    if let Some(path) = har {
+        // A simulation has no day.
+        let start = if findings.simulated {
+            SystemTime::UNIX_EPOCH
+        } else {
+            SystemTime::now()
+        };
+        report::save(path, |mut file| {
+            report::write_har(&mut file, findings, start)
+        })?;
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    if *json {
+        report::write_json(&mut out, findings)?;
+    } else {
+        let chosen = match &options.subject {
+            Subject::Site { pages, .. } => !pages.is_empty(),
+            Subject::Urls { .. } => true,
+        };
+        let pages = if chosen { Pages::All } else { Pages::IfFew };
+        report::write_table(&mut out, findings, pages, Style::of_stdout())?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Makes an error of pages that did not load even without help.
+fn complain(findings: &Findings) -> anyhow::Result<()> {
+    let failures = findings.cells.iter().filter_map(|cell| {
+        let failure = cell
+            .rows
+            .iter()
+            .find_map(|row| row.timeline.failure.as_ref())?;
+        Some((&cell.page, failure))
+    });
+    let mut failures = failures.peekable();
+    let Some(&(page, failure)) = failures.peek() else {
+        return Ok(());
+    };
+    let mut pages: Vec<_> = failures.map(|(page, _)| page).collect();
+    pages.dedup();
+    match pages.len() - 1 {
+        0 => bail!("{page} did not load: {failure}"),
+        more => bail!("{page} did not load: {failure}; and {more} more did not"),
+    }
+}
+
+/// Has Ctrl-C end the measurement: there is a report of what was found until then.
+fn stop_on_interrupt(stopped: &Arc<AtomicBool>) -> anyhow::Result<()> {
+    let stopped = Arc::clone(stopped);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .context("cannot start a runtime")?;
+    let mut interrupts = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
+    std::thread::Builder::new()
+        .name("forerun-signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(interrupts.recv());
+            stopped.store(true, Ordering::Relaxed);
+            // Further ones change nothing: a load that is under way ends within its limits.
+            runtime.block_on(std::future::pending::<()>());
+        })
+        .context("cannot listen for signals")?;
+    Ok(())
+}
+
+/// Shows how long it still takes, where somebody looks.
+fn bar(loads: usize) -> ProgressBar {
+    let target = if io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} loads, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(loads as u64), target).with_style(style)
+}

@@ -43,8 +43,8 @@ use files::Text;
 use identity::Identity;
 use watch::{Look, Watch};
 
-pub use describe::{Description, Facts};
 pub use client::client_config;
+pub use describe::{Description, Facts};
 pub use error::TlsError;
 
 /// What is spoken over TLS, the preferred first (RFC 7301).

@@ -41,7 +41,8 @@ pub struct Cell {
     pub link: LinkFacts,
     /// One for each delivery; `none` first.
     pub rows: Vec<Row>,
-    /// The other half of an A/A comparison: `none` against `none`. Absent where runs repeat exactly.
+    /// The other half of an A/A comparison: `none` against `none`. Absent where runs repeat
+    /// exactly.
     pub control: Option<Comparison>,
     /// First render of the fastest plan that the formulas allow (F11), if known.
     pub bound: Option<Duration>,

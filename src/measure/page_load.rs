@@ -16,6 +16,7 @@ pub mod cache;
 mod fetch;
 pub mod hints;
 mod incoming;
+pub mod page;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,10 @@ pub enum Client {
 pub struct LoadOptions {
     /// What the client takes and says.
     pub client: Client,
+    /// It refuses pushes even if it is one that takes them.
+    pub refuses_pushes: bool,
+    /// It heeds neither 103 nor `Link`.
+    pub ignores_hints: bool,
     /// Time from hearing that the page needs something to its request leaving. A hint of the
     /// server, a redirect and the document itself do not wait: no page is read for them.
     pub client_delay: Duration,
@@ -83,6 +88,14 @@ impl Default for Limits {
 }
 
 impl Client {
+    /// Returns its name, as `--client` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chromium103 => "chromium-103",
+            Self::Current => "current",
+        }
+    }
+
     /// Returns whether it says `ENABLE_PUSH` (RFC 9113 section 6.5.2).
     pub fn takes_pushes(self) -> bool {
         self == Self::Chromium103

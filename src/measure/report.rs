@@ -1,6 +1,6 @@
 //! Findings in words and pictures: a terminal table, JSON, an HTTP Archive, a page of HTML.
 //!
-//! Pure but for [`write_html`]'s file: findings in, text out; it measures nothing and knows no
+//! Pure but for the file of [`save`]: findings in, text out; it measures nothing and knows no
 //! clock. Read on in [`effect`] (what the numbers say), [`sentence`], then the form of your choice.
 
 /// Appends formatted text to a string, which never fails.
@@ -23,7 +23,8 @@ mod table;
 mod tests;
 mod words;
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -39,14 +40,21 @@ use super::findings::Findings;
 /// What is said of a measurement that was stopped.
 const INTERRUPTED: &str = "stopped before its end: what follows is what there was until then";
 
-/// Writes findings as one page of HTML that needs nothing else.
+/// Writes a report, or what was found, into a file.
 ///
 /// # Errors
 ///
-/// If the file cannot be written.
-pub fn write_html(path: &Path, findings: &Findings) -> anyhow::Result<()> {
-    fs::write(path, html(findings))
-        .with_context(|| format!("cannot write the report `{}`", path.display()))
+/// If the file cannot be written; the error names it.
+pub fn save(
+    path: &Path,
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let saved = File::create(path).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        write(&mut file)?;
+        file.flush()
+    });
+    saved.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// Says in a sentence what sending ahead does to a site, or to its page.

@@ -1,7 +1,7 @@
 //! What happened in one page load: every exchange with its moments, and the marks of the page.
 //!
-//! Plain data: `page_load` writes it, `sample` and `report` read it. Moments are durations since the
-//! navigation started, before the connection is opened.
+//! Plain data: `page_load` writes it, `sample` and `report` read it. Moments are durations since
+//! the navigation started, before the connection is opened.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub struct Timeline {
     pub progress: Vec<(Duration, f64)>,
     /// Resources of other origins, which were not fetched.
     pub left_out: usize,
+    /// What is wrong with the page, though it loaded.
+    pub complaint: Option<String>,
     /// Why the page did not load to its end.
     pub failure: Option<String>,
 }

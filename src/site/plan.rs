@@ -190,6 +190,11 @@ impl Overrides {
         Ok(Self(overrides))
     }
 
+    /// Returns the override of one page.
+    pub fn of_page(page: UrlPath, push: Vec<SiteUrl>) -> Self {
+        Self(BTreeMap::from([(page, push)]))
+    }
+
     /// Returns the paths of this site that the override of a page names; empty if there is none.
     pub fn paths(&self, page: &UrlPath) -> Vec<UrlPath> {
         self.of(page)

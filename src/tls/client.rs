@@ -83,7 +83,10 @@ fn mint(now: SystemTime) -> Result<(CertificateDer<'static>, PrivateKeyDer<'stat
     params.not_after = (now + SIMULATED_LIFE).into();
     params.serial_number = Some(1_u64.into());
     let certificate = params.self_signed(&key)?.der().clone();
-    Ok((certificate, PrivateKeyDer::Pkcs8(key.serialize_der().into())))
+    Ok((
+        certificate,
+        PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+    ))
 }
 
 fn configure(

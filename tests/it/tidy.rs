@@ -43,9 +43,9 @@ const DOORS: &str = "
     tokio::fs        -> site::load tls cli
     cap_std          -> site::load tls cli
     socket2          -> serve
-    tokio::net       -> serve
+    tokio::net       -> serve measure::remote
     tokio::process   -> live::build
-    tokio::signal    -> serve live::keys
+    tokio::signal    -> serve live::keys measure
 ";
 
 const LINE_COLUMNS_MAX: usize = 100;

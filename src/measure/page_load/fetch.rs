@@ -78,7 +78,7 @@ impl<'a, P: Wants> Load<'a, P> {
         S: AsyncRead + AsyncWrite + Unpin + 'a,
     {
         let started = Instant::now();
-        let greeting = request::greeting(options.client, options.limits.head_bytes);
+        let greeting = request::greeting(options);
         Self {
             page,
             cache,
@@ -169,8 +169,8 @@ impl<P: Wants> Load<'_, P> {
         }
     }
 
-    /// Finds a want what serves it: what this load has or awaits, then the cache, then what was
-    /// promised; else it is asked for. What is held and stale is validated even if it was promised.
+    /// Finds a want what serves it: what this load has or awaits, then what the cache holds fresh,
+    /// then what was promised; else it is asked for, with a condition if it is held and stale.
     fn need(&mut self, want: Want, cause: Cause) {
         if self.is_elsewhere(&want.url) {
             self.left_out += usize::from(matches!(want.url.scheme(), "http" | "https"));
@@ -198,9 +198,7 @@ impl<P: Wants> Load<'_, P> {
             Held::Stale(stored) => Some(stored),
             Held::Nothing => None,
         };
-        if stored.is_none()
-            && let Some(row) = self.transfers.unclaimed(&want.url)
-        {
+        if let Some(row) = self.transfers.unclaimed(&want.url) {
             self.claim(row, want, chain);
             return;
         }
@@ -358,7 +356,8 @@ impl<P: Wants> Load<'_, P> {
         self.fail(why);
     }
 
-    fn into_timeline(self) -> Timeline {
+    fn into_timeline(mut self) -> Timeline {
+        self.transfers.settle(|id| self.page.blocks_render(id));
         let document = self.transfers.row_of(DOCUMENT);
         let exchange = document.map(|row| &self.transfers.get(row).exchange);
         let page = self.page.marks();
@@ -376,7 +375,8 @@ impl<P: Wants> Load<'_, P> {
             arrivals: self.wire.arrivals(),
             exchanges: self.transfers.into_exchanges(),
             progress,
-            left_out: self.left_out,
+            left_out: self.left_out + self.page.left_out(),
+            complaint: self.page.complaint().map(str::to_owned),
             failure: self.failure,
         }
     }

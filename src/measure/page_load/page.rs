@@ -38,22 +38,22 @@ use self::reading::Reading;
 use self::styles::Sheets;
 use crate::measure::timeline::Kind;
 use crate::site::asset::ContentHash;
-use crate::site::graph::Destination;
 use crate::site::links::html::{Crossorigin, FetchPriority};
 use crate::site::links::import_map::ImportMap;
 
 mod document;
+mod left_out;
 mod marks;
 mod parsed;
 mod priority;
 mod reading;
 mod styles;
 pub mod viewport;
-mod want;
 
-pub use self::marks::PageMarks;
+pub use self::left_out::{LeftOut, Reason};
 pub use self::parsed::Parsed;
-pub use self::want::{LeftOut, Preload, Reason, Want, WantId};
+use super::hints::Preload;
+use super::wants::{PageMarks, Want, WantId, Wants};
 
 /// Bytes of a document that are read. What comes behind them is counted only.
 pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -267,41 +267,34 @@ impl Page {
         self.advance(now);
     }
 
-    /// A header asks for something. Returns its number if it is to be fetched: it then also comes
-    /// from [`Page::next_want`]. What the page needs later is answered by it only if URL,
-    /// destination and CORS mode agree; else it is fetched twice, as browsers do.
-    pub fn preload(&mut self, link: &Preload) -> Option<WantId> {
-        let kind = match link.destination {
-            Destination::Style => Kind::Style,
-            Destination::Script => Kind::Script,
-            Destination::Module => Kind::Module,
-            Destination::Font => Kind::Font,
-            Destination::Image => Kind::Image,
-            // Chromium does not preload these.
-            Destination::Media | Destination::Manifest => return None,
-            Destination::Other => Kind::Other,
-        };
-        let is_unknown = kind == Kind::Image && !viewport::is_shown_type(&link.content_type);
-        if is_unknown || !viewport::matches(&link.media) {
+    /// A header asks for something. Returns it if it is to be fetched: it does not come from
+    /// [`Page::next_want`]. What the page needs later is answered by it only if URL, destination
+    /// and CORS mode agree; else it is fetched twice, as browsers do.
+    pub fn preload(&mut self, link: &Preload) -> Option<Want> {
+        let is_unknown = link.kind == Kind::Image && !viewport::is_shown_type(&link.content_type);
+        // Chromium preloads no audio or video.
+        if is_unknown || link.kind == Kind::Media || !viewport::matches(&link.media) {
             return None;
         }
-        let chosen = link
-            .image_candidates
-            .as_ref()
-            .filter(|_| kind == Kind::Image);
-        let chosen = chosen.and_then(|(srcset, sizes)| viewport::choose(srcset, sizes, None));
-        let url = resolve(&self.resources[0].want.url, chosen.unwrap_or(&link.url))?;
-        let crossorigin = match kind {
-            Kind::Module => link.crossorigin.or(Some(Crossorigin::Anonymous)),
-            _ => link.crossorigin,
+        let chosen = (link.kind == Kind::Image && !link.image_source_set.is_empty())
+            .then(|| viewport::choose(&link.image_source_set, &link.image_sizes, None))
+            .flatten();
+        let url = match chosen {
+            Some(chosen) => resolve(&self.resources[0].want.url, chosen)?,
+            None => link.url.clone(),
         };
         let before = self.resources.len();
         let asked = self.want(Request {
-            crossorigin,
-            hint: link.fetch_priority,
-            ..Request::new(url, kind, Manner::Preload)
-        });
-        asked.filter(|asked| *asked >= before).map(WantId)
+            crossorigin: link.crossorigin,
+            hint: FetchPriority::parse(&link.fetch_priority),
+            ..Request::new(url, link.kind, Manner::Preload)
+        })?;
+        if asked < before {
+            return None;
+        }
+        // What is new stands last in line.
+        self.wanted.pop_back();
+        self.want_of(WantId(asked)).cloned()
     }
 
     /// Whether everything that delays the `load` event is there.
@@ -400,6 +393,57 @@ impl Page {
                 reason,
             });
         }
+    }
+}
+
+impl Wants for Page {
+    fn next_want(&mut self) -> Option<Want> {
+        Self::next_want(self)
+    }
+
+    fn redirected(&mut self, id: WantId, to: &Url) {
+        Self::redirected(self, id, to.clone());
+    }
+
+    fn head(&mut self, id: WantId, content_type: &str, status: u16, _: Duration) {
+        Self::head(self, id, content_type, status);
+    }
+
+    fn data(&mut self, id: WantId, bytes: &[u8], now: Duration) {
+        Self::data(self, id, bytes, now);
+    }
+
+    fn end(&mut self, id: WantId, whole: bool, now: Duration) {
+        Self::end(self, id, whole, now);
+    }
+
+    fn preload(&mut self, preload: &Preload) -> Option<Want> {
+        Self::preload(self, preload)
+    }
+
+    fn blocks_render(&self, id: WantId) -> bool {
+        self.want_of(id).is_some_and(|want| want.blocks_render)
+    }
+
+    fn left_out(&self) -> usize {
+        let elsewhere = |left_out: &&LeftOut| left_out.reason == Reason::OtherOrigin;
+        self.left_out.iter().filter(elsewhere).count()
+    }
+
+    fn complaint(&self) -> Option<&str> {
+        Self::complaint(self)
+    }
+
+    fn is_loaded(&self) -> bool {
+        Self::is_loaded(self)
+    }
+
+    fn marks(&self) -> PageMarks {
+        Self::marks(self)
+    }
+
+    fn progress(&self) -> Vec<(Duration, f64)> {
+        Self::progress(self)
     }
 }
 

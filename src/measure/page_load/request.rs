@@ -8,6 +8,7 @@ use http::{Request, Uri, Version};
 use url::Url;
 
 use super::Client;
+use super::LoadOptions;
 use super::cache::Stored;
 use super::wants::Want;
 use crate::measure::timeline::Kind;
@@ -29,16 +30,17 @@ const ACCEPT_DOCUMENT: &str = "text/html,application/xhtml+xml,application/xml;q
 const ACCEPT_IMAGE: &str = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8";
 
 /// Returns the settings with which a client greets.
-pub(super) fn greeting(client: Client, head_bytes_max: u32) -> h2::client::Builder {
+pub(super) fn greeting(options: &LoadOptions) -> h2::client::Builder {
+    let takes_pushes = options.client.takes_pushes() && !options.refuses_pushes;
     let mut builder = h2::client::Builder::new();
     builder
-        .enable_push(client.takes_pushes())
+        .enable_push(takes_pushes)
         .header_table_size(HEADER_TABLE)
         .initial_max_send_streams(REQUESTS_FIRST)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(head_bytes_max);
-    if client.takes_pushes() {
+        .max_header_list_size(options.limits.head_bytes);
+    if takes_pushes {
         builder.max_concurrent_streams(PUSHES_AT_ONCE);
     }
     builder

@@ -176,9 +176,7 @@ impl Transfers {
 
     /// Returns what waits for its request to leave, and would take a promise instead.
     pub(super) fn waiting(&self, url: &Url) -> Option<usize> {
-        self.find(url, |transfer| {
-            transfer.stage == Stage::Waiting && transfer.stored.is_none()
-        })
+        self.find(url, |transfer| transfer.stage == Stage::Waiting)
     }
 
     /// Adds what is wanted, and returns its row.
@@ -232,6 +230,14 @@ impl Transfers {
             ..template.clone()
         });
         wants.collect()
+    }
+
+    /// Notes what only the whole page could tell: which wants the first render waited for.
+    pub(super) fn settle(&mut self, blocks_render: impl Fn(WantId) -> bool) {
+        for transfer in &mut self.rows {
+            transfer.exchange.blocks_render |=
+                transfer.listeners.iter().any(|&id| blocks_render(id));
+        }
     }
 
     /// Returns what is recorded of each.

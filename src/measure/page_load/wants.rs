@@ -68,7 +68,16 @@ pub trait Wants {
     fn end(&mut self, id: WantId, whole: bool, now: Duration);
 
     /// Tells of a hint, and returns what is to be fetched for it, if it is of use.
-    fn preload(&mut self, preload: Preload) -> Option<Want>;
+    fn preload(&mut self, preload: &Preload) -> Option<Want>;
+
+    /// Returns whether the first render waits for a want, as far as is known by now.
+    fn blocks_render(&self, id: WantId) -> bool;
+
+    /// Returns how many resources of other origins it names, which it does not want.
+    fn left_out(&self) -> usize;
+
+    /// Returns what is wrong with it, as a sentence.
+    fn complaint(&self) -> Option<&str>;
 
     /// Returns whether the `load` event has fired.
     fn is_loaded(&self) -> bool;

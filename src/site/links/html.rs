@@ -140,6 +140,17 @@ pub enum FetchPriority {
     Auto,
 }
 
+impl FetchPriority {
+    /// Reads the value of an attribute, or of a parameter of `Link`.
+    pub fn parse(value: &str) -> Self {
+        match value {
+            _ if value.eq_ignore_ascii_case("high") => Self::High,
+            _ if value.eq_ignore_ascii_case("low") => Self::Low,
+            _ => Self::Auto,
+        }
+    }
+}
+
 /// `crossorigin` (HTML, section 2.5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Crossorigin {

@@ -54,6 +54,7 @@ impl<P: Wants> Load<'_, P> {
             Some(row) => {
                 let transfer = self.transfers.get_mut(row);
                 transfer.stage = Stage::Coming;
+                transfer.stored = None;
                 transfer.exchange.way = Way::Pushed;
                 transfer.exchange.promised = Some(now);
                 self.await_promise(row);
@@ -68,8 +69,11 @@ impl<P: Wants> Load<'_, P> {
 
     /// Fetches what a 103 or a response names.
     fn hint(&mut self, row: usize, headers: &HeaderMap) {
+        if self.options.ignores_hints {
+            return;
+        }
         for preload in hints::preloads(headers, &self.transfers.get(row).url) {
-            if let Some(want) = self.page.preload(preload) {
+            if let Some(want) = self.page.preload(&preload) {
                 self.need(want, Cause::Hinted);
             }
         }

@@ -15,6 +15,7 @@
 use std::time::Duration;
 
 use super::{Page, viewport};
+use crate::measure::page_load::wants::PageMarks;
 use crate::site::links::html::{FetchPriority, Link, TEXT_BLOCK_BYTES};
 
 /// How long text waits for its font (CSS Fonts 4, section 4.9, "block period").
@@ -29,17 +30,6 @@ const DEFAULT_SIZE: (u32, u32) = (300, 150);
 
 /// An image that covers no more is not the page's hero, in square CSS pixels.
 const HERO_AREA_MIN: f64 = 50_000.0;
-
-/// Moments of a page as a whole, as far as they have come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PageMarks {
-    /// Something is rendered. A page with nothing to render is rendered when it is loaded.
-    pub first_render: Option<Duration>,
-    /// The hero image, or the text in its fonts.
-    pub largest_content: Option<Duration>,
-    /// Everything that delays the `load` event is there.
-    pub load: Option<Duration>,
-}
 
 /// What is noted while a page loads.
 #[derive(Default)]
@@ -126,7 +116,7 @@ impl Page {
         }
     }
 
-    /// Returns the moments of the page, as far as they have come.
+    /// Returns the moments of the page; what has not come is 0.
     pub fn marks(&self) -> PageMarks {
         let load = self.marks.load;
         let text = self.marks.content.and_then(|end| self.marks.painted(end));
@@ -141,10 +131,11 @@ impl Page {
             Some(hero) => self.drawn(hero).or(load),
             None => self.text_drawn(first_render),
         };
+        let largest = largest.zip(first_render).map(|(a, b)| a.max(b));
         PageMarks {
-            first_render,
-            largest_content: largest.zip(first_render).map(|(a, b)| a.max(b)),
-            load,
+            first_render: first_render.unwrap_or_default(),
+            largest_content: largest.unwrap_or_default(),
+            load: load.unwrap_or_default(),
         }
     }
 

@@ -62,7 +62,9 @@ impl World {
         assert_eq!(loaded.page.next_want().unwrap().id, WantId(0));
         loaded.page.head(WantId(0), "text/html", 200);
         for preload in preloads {
-            loaded.page.preload(preload);
+            if let Some(want) = loaded.page.preload(preload) {
+                loaded.fetch(&want, self, 0);
+            }
         }
         loaded.drain(self, 0);
         while let Some(((now, number), id)) = loaded.events.pop_first() {
@@ -105,37 +107,40 @@ impl Loaded {
 
     fn drain(&mut self, world: &World, now_ms: u64) {
         while let Some(want) = self.page.next_want() {
-            let path = want.url.path().to_owned();
-            let delay = world.files.get(&path).map_or(100, |(_, delay)| *delay);
-            self.events
-                .insert((now_ms + delay, 1_000_000 + want.id.0), want.id);
-            write!(
-                self.log,
-                "{now_ms} {path} {:?} u={}",
-                want.kind, want.urgency
-            )
-            .unwrap();
-            for (is_set, mark) in [
-                (want.incremental, ",i"),
-                (want.blocks_render, " blocks"),
-                (want.preload, " preload"),
-            ] {
-                self.log.push_str(if is_set { mark } else { "" });
-            }
-            if let Some(initiator) = want.initiator.filter(|initiator| initiator.0 > 0) {
-                let initiator = &self.page.want_of(initiator).unwrap().url;
-                write!(self.log, " by {}", initiator.path()).unwrap();
-            }
-            self.log.push('\n');
-            self.wants
-                .push((want.url.to_string(), want.kind, want.crossorigin));
+            self.fetch(&want, world, now_ms);
         }
+    }
+
+    fn fetch(&mut self, want: &Want, world: &World, now_ms: u64) {
+        let path = want.url.path().to_owned();
+        let delay = world.files.get(&path).map_or(100, |(_, delay)| *delay);
+        self.events
+            .insert((now_ms + delay, 1_000_000 + want.id.0), want.id);
+        write!(
+            self.log,
+            "{now_ms} {path} {:?} u={}",
+            want.kind, want.urgency
+        )
+        .unwrap();
+        for (is_set, mark) in [
+            (want.incremental, ",i"),
+            (want.blocks_render, " blocks"),
+            (want.preload, " preload"),
+        ] {
+            self.log.push_str(if is_set { mark } else { "" });
+        }
+        if let Some(initiator) = want.initiator.filter(|initiator| initiator.0 > 0) {
+            let initiator = &self.page.want_of(initiator).unwrap().url;
+            write!(self.log, " by {}", initiator.path()).unwrap();
+        }
+        self.log.push('\n');
+        self.wants
+            .push((want.url.to_string(), want.kind, want.crossorigin));
     }
 
     fn marks(&self) -> String {
         let marks = self.page.marks();
-        let ms =
-            |mark: Option<Duration>| mark.map_or("-".to_owned(), |at| at.as_millis().to_string());
+        let ms = |mark: Duration| mark.as_millis();
         format!(
             "render {} largest {} load {}",
             ms(marks.first_render),
@@ -358,14 +363,10 @@ fn the_hero_is_the_image_its_author_marks_or_the_largest() {
         let marks = loaded.page.marks();
         assert_eq!(
             marks.largest_content,
-            Some(Duration::from_millis(expected)),
+            Duration::from_millis(expected),
             "{images}"
         );
-        assert_eq!(
-            marks.first_render,
-            Some(Duration::from_millis(100)),
-            "{images}"
-        );
+        assert_eq!(marks.first_render, Duration::from_millis(100), "{images}");
     }
 }
 
@@ -394,15 +395,16 @@ fn import_maps_bases_and_preloads_are_followed() {
     );
 }
 
-fn preload(url: &str, destination: Destination, crossorigin: Option<Crossorigin>) -> Preload {
+fn preload(url: &str, kind: Kind, crossorigin: Option<Crossorigin>) -> Preload {
     Preload {
-        url: url.to_owned(),
-        destination,
+        url: Url::parse(ORIGIN).unwrap().join(url).unwrap(),
+        kind,
         crossorigin,
         media: String::new(),
         content_type: String::new(),
-        image_candidates: None,
-        fetch_priority: FetchPriority::Auto,
+        image_source_set: String::new(),
+        image_sizes: String::new(),
+        fetch_priority: String::new(),
     }
 }
 
@@ -420,14 +422,14 @@ fn a_hint_is_used_only_if_it_asks_as_the_page_does() {
     );
     let anonymous = Some(Crossorigin::Anonymous);
     for (hint, twice) in [
-        (preload("/a.css", Destination::Style, None), false),
-        (preload("/a.css", Destination::Style, anonymous), true),
-        (preload("/a.css", Destination::Script, None), true),
-        (preload("f.woff2", Destination::Font, anonymous), false),
-        (preload("f.woff2", Destination::Font, None), true),
-        (preload("m.js", Destination::Module, None), false),
-        (preload("m.js", Destination::Script, None), true),
-        (preload("i.png", Destination::Image, None), false),
+        (preload("/a.css", Kind::Style, None), false),
+        (preload("/a.css", Kind::Style, anonymous), true),
+        (preload("/a.css", Kind::Script, None), true),
+        (preload("f.woff2", Kind::Font, anonymous), false),
+        (preload("f.woff2", Kind::Font, None), true),
+        (preload("m.js", Kind::Module, anonymous), false),
+        (preload("m.js", Kind::Script, None), true),
+        (preload("i.png", Kind::Image, None), false),
     ] {
         let loaded = world.load(&Arc::default(), std::slice::from_ref(&hint));
         assert_eq!(
@@ -439,13 +441,13 @@ fn a_hint_is_used_only_if_it_asks_as_the_page_does() {
         assert!(loaded.log.starts_with("0 "), "{}", loaded.log);
         assert_eq!(loaded.page.is_needed(WantId(1)), !twice, "{hint:?}");
     }
-    let mut hint = preload("", Destination::Image, None);
-    hint.image_candidates = Some(("i.png 1x, big.png 2x".to_owned(), String::new()));
+    let mut hint = preload("", Kind::Image, None);
+    hint.image_source_set = "i.png 1x, big.png 2x".to_owned();
     assert_eq!(world.load(&Arc::default(), &[hint.clone()]).wants.len(), 4);
     hint.media = "print".to_owned();
     let loaded = world.load(
         &Arc::default(),
-        &[hint, preload("//o.invalid/x", Destination::Image, None)],
+        &[hint, preload("//o.invalid/x", Kind::Image, None)],
     );
     assert!(loaded.log.starts_with("100 "), "{}", loaded.log);
 }

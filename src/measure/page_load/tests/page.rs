@@ -123,8 +123,20 @@ impl Wants for Page {
         }
     }
 
-    fn preload(&mut self, preload: Preload) -> Option<Want> {
-        Some(self.want(preload.url, preload.kind, preload.crossorigin))
+    fn preload(&mut self, preload: &Preload) -> Option<Want> {
+        Some(self.want(preload.url.clone(), preload.kind, preload.crossorigin))
+    }
+
+    fn blocks_render(&self, _: WantId) -> bool {
+        false
+    }
+
+    fn left_out(&self) -> usize {
+        0
+    }
+
+    fn complaint(&self) -> Option<&str> {
+        None
     }
 
     fn is_loaded(&self) -> bool {

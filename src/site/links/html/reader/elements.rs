@@ -304,13 +304,7 @@ impl Reader {
 }
 
 fn fetch_priority(attributes: &Attributes) -> FetchPriority {
-    if attributes.is("fetchpriority", "high") {
-        FetchPriority::High
-    } else if attributes.is("fetchpriority", "low") {
-        FetchPriority::Low
-    } else {
-        FetchPriority::Auto
-    }
+    FetchPriority::parse(attributes.get("fetchpriority").unwrap_or_default())
 }
 
 /// Reads a length in pixels (HTML, section 2.3.4.2), without its fraction.

@@ -1,0 +1,120 @@
+//! Loads over the real network, from any HTTP/2 server.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use url::{Host, Url};
+
+use super::page_load::page::{Page, Parsed};
+use super::page_load::{self, Cache, LoadOptions};
+use super::timeline::Timeline;
+use crate::tls;
+
+/// How long connecting may take, TLS included.
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// A server somewhere.
+pub(super) struct Remote {
+    runtime: Runtime,
+    connector: TlsConnector,
+    parsed: Arc<Parsed>,
+}
+
+impl Remote {
+    /// Prepares to speak with servers that the system trusts, or that `authorities` vouch for (PEM
+    /// files).
+    ///
+    /// # Errors
+    /// An authority's file cannot be used, or no runtime can be started.
+    pub(super) fn open(authorities: &[PathBuf]) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start a runtime")?;
+        let connector = TlsConnector::from(tls::client_config(authorities)?);
+        Ok(Self {
+            runtime,
+            connector,
+            parsed: Arc::default(),
+        })
+    }
+
+    /// Checks that there is an HTTP/2 server, before anything long is begun.
+    ///
+    /// # Errors
+    /// There is none; the error says what is there instead.
+    pub(super) fn check(&self, url: &Url) -> anyhow::Result<()> {
+        self.runtime
+            .block_on(connect(&self.connector, url))
+            .map(drop)
+            .with_context(|| format!("cannot measure {url}"))
+    }
+
+    /// Loads a page.
+    pub(super) fn load(&self, url: &Url, cache: &mut Cache, options: &LoadOptions) -> Timeline {
+        let connect = || connect(&self.connector, url);
+        let mut page = Page::new(url.clone(), Arc::clone(&self.parsed));
+        self.runtime
+            .block_on(page_load::load(connect, &mut page, cache, options))
+    }
+}
+
+async fn connect(connector: &TlsConnector, url: &Url) -> io::Result<TlsStream<TcpStream>> {
+    let connecting = async {
+        let (host, name) = match url.host() {
+            Some(Host::Domain(name)) => (name.to_owned(), ServerName::try_from(name.to_owned())),
+            Some(Host::Ipv4(address)) => (address.to_string(), Ok(ServerName::from(address))),
+            Some(Host::Ipv6(address)) => (address.to_string(), Ok(ServerName::from(address))),
+            None => return Err(io::Error::other("the URL names no host")),
+        };
+        let name = name.map_err(io::Error::other)?;
+        let port = url.port_or_known_default().unwrap_or(443);
+        let stream = TcpStream::connect((host.as_str(), port)).await?;
+        stream.set_nodelay(true)?;
+        let stream = connector
+            .connect(name, stream)
+            .await
+            .map_err(|error| explain(&error))?;
+        match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Ok(stream),
+            _ => Err(io::Error::other(
+                "the server does not speak HTTP/2 over TLS, and only that is measured",
+            )),
+        }
+    };
+    match timeout(CONNECT_WAIT_MAX, connecting).await {
+        Ok(connected) => connected,
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no connection within {} s", CONNECT_WAIT_MAX.as_secs()),
+        )),
+    }
+}
+
+/// Says what to do about what is most often wrong.
+fn explain(error: &io::Error) -> io::Error {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let fix = match tls {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            "; name the authority's certificate with --authority, as in \
+             --authority certs/authority.pem"
+        }
+        Some(rustls::Error::NoApplicationProtocol | rustls::Error::AlertReceived(_)) => {
+            "; the server may not speak HTTP/2 over TLS"
+        }
+        Some(rustls::Error::InvalidMessage(_)) => "; is that a TLS port?",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("{error}{fix}"))
+}

@@ -1,0 +1,247 @@
+//! One simulated load: the real server at one end of a link, the loader at the other.
+//!
+//! Each load has a runtime of its own whose clock is paused, so that virtual time passes only while
+//! both ends wait, and the result repeats to the byte however busy the machine. Nothing may depend
+//! on wall time: the site is frozen, its pages are made before the clock starts, `Date` stands
+//! still, and every handshake takes the same number of bytes.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use rustls::pki_types::ServerName;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use url::Url;
+
+use super::delivery::{Ahead, Delivery};
+use super::findings::Visit;
+use super::link::{End, LinkOptions, Meter, link};
+use super::page_load::page::{Page, Parsed};
+use super::page_load::{self, Cache, LoadOptions};
+use super::timeline::Timeline;
+use crate::access_log::AccessLog;
+use crate::answer::Options;
+use crate::door::Service;
+use crate::http2::connection;
+use crate::site::graph::{Destination, Target};
+use crate::site::plan::{Item, Overrides, Push};
+use crate::site::{Asset, Entry, SiteOptions, SiteRoot, UrlPath};
+use crate::tls::Tls;
+
+/// Who the server believes to speak with.
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// The wall clock of a simulation, after 1970: `Date` is Huffman coded, so its length varies.
+const NOW: Duration = Duration::from_hours(500_000);
+
+/// What is appended to a file so that it counts as changed: white space means nothing in HTML, CSS
+/// and JavaScript.
+const EDIT: &[u8] = b"\n";
+
+/// A site that is served on simulated links.
+pub(super) struct Stage {
+    /// The site with the plan of `--push critical`, and of `--push all`.
+    sites: [Arc<SiteRoot>; 2],
+    tls: Arc<Tls>,
+    connector: TlsConnector,
+    parsed: Arc<Parsed>,
+}
+
+/// One load.
+#[derive(Debug, Clone)]
+pub(super) struct Run<'a> {
+    /// The page.
+    pub(super) page: &'a UrlPath,
+    /// How what it needs is sent.
+    pub(super) delivery: &'a Delivery,
+    /// What the client holds.
+    pub(super) visit: Visit,
+    /// What lies between, its seed included.
+    pub(super) link: &'a LinkOptions,
+    /// What the client is.
+    pub(super) client: LoadOptions,
+    /// How long the server takes to make a page.
+    pub(super) think: Duration,
+}
+
+impl Stage {
+    /// Opens a site.
+    ///
+    /// # Errors
+    /// The directory cannot be served.
+    pub(super) fn open(site: &SiteOptions) -> anyhow::Result<Self> {
+        let open = |push| {
+            let options = SiteOptions {
+                push,
+                frozen: true,
+                ..site.clone()
+            };
+            SiteRoot::open(options).map(Arc::new)
+        };
+        let (tls, client) = Tls::simulated(SystemTime::now())?;
+        Ok(Self {
+            sites: [open(Push::Critical)?, open(Push::All)?],
+            tls: Arc::new(tls),
+            connector: TlsConnector::from(client),
+            parsed: Arc::default(),
+        })
+    }
+
+    /// Returns the site as a delivery plans it.
+    pub(super) fn site(&self, delivery: &Delivery) -> &Arc<SiteRoot> {
+        match delivery.ahead {
+            Ahead::Critical | Ahead::Plan(_) => &self.sites[0],
+            Ahead::All => &self.sites[1],
+        }
+    }
+
+    /// Returns the bytes of a page before the end of its head.
+    pub(super) fn head_length(&self, page: &UrlPath) -> u64 {
+        let site = self.sites[0].prepare_blocking(page);
+        let length = site.page(page.as_str()).map(|page| page.plan.head_length);
+        length.map_or(u64::MAX, |length| length as u64)
+    }
+
+    /// Loads a page; for a visit that is not the first, once before to fill the cache.
+    ///
+    /// # Errors
+    /// No runtime can be started.
+    pub(super) fn load(&self, run: &Run<'_>) -> anyhow::Result<Timeline> {
+        let site = self.site(run.delivery);
+        let Ahead::Plan(plan) = &run.delivery.ahead else {
+            return self.visit(site, run);
+        };
+        let own = Overrides::clone(site.snapshot().overrides());
+        site.put_overrides(plan.clone());
+        let loaded = self.visit(site, run);
+        site.put_overrides(own);
+        loaded
+    }
+
+    fn visit(&self, site: &Arc<SiteRoot>, run: &Run<'_>) -> anyhow::Result<Timeline> {
+        let mut cache = Cache::default();
+        site.prepare_blocking(run.page);
+        if run.visit == Visit::First {
+            return self.once(site, run, &mut cache);
+        }
+        self.once(site, run, &mut cache)?;
+        let replaced = match run.visit {
+            Visit::Changed => changed(site, run.page).and_then(|file| site.put(Arc::new(file))),
+            Visit::First | Visit::Repeat => None,
+        };
+        site.prepare_blocking(run.page);
+        let loaded = self.once(site, run, &mut cache);
+        if let Some(before) = replaced {
+            site.put(before);
+            site.prepare_blocking(run.page);
+        }
+        loaded
+    }
+
+    fn once(
+        &self,
+        site: &Arc<SiteRoot>,
+        run: &Run<'_>,
+        cache: &mut Cache,
+    ) -> anyhow::Result<Timeline> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .context("cannot start a runtime")?;
+        let url = format!("https://localhost{}", run.page.to_target());
+        let url = Url::parse(&url).with_context(|| format!("{url} is no URL"))?;
+        Ok(runtime.block_on(self.simulate(site, run, &url, cache)))
+    }
+
+    async fn simulate(
+        &self,
+        site: &Arc<SiteRoot>,
+        run: &Run<'_>,
+        url: &Url,
+        cache: &mut Cache,
+    ) -> Timeline {
+        let service = Arc::new(Service {
+            site: Arc::clone(site),
+            tls: Arc::clone(&self.tls),
+            options: Options {
+                deliver: run.delivery.deliver(),
+                ..Options::default()
+            },
+            live: None,
+            log: AccessLog::Off,
+            now: || SystemTime::UNIX_EPOCH + NOW,
+            think: run.think,
+        });
+        let started = Instant::now();
+        let (server_end, client_end) = link(run.link);
+        let arrived = server_end.outgoing();
+        let server = serve(
+            TlsAcceptor::from(self.tls.server_config()),
+            server_end,
+            service,
+        );
+        let connect = || async {
+            tokio::time::sleep(run.link.handshake_time()).await;
+            let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+            self.connector.connect(name, client_end).await
+        };
+        let mut page = Page::new(url.clone(), Arc::clone(&self.parsed));
+        let client = page_load::load(connect, &mut page, cache, &run.client);
+        let mut timeline = tokio::select! {
+            biased;
+            timeline = client => timeline,
+            never = server => match never {},
+        };
+        timeline.arrivals = arrivals(&arrived, started);
+        timeline
+    }
+}
+
+/// Serves the one connection that a load makes, and then waits for ever: what the client does last
+/// does not depend on when the server is done.
+async fn serve(acceptor: TlsAcceptor, end: End, service: Arc<Service>) -> Infallible {
+    let (_draining, drain) = watch::channel(false);
+    if let Ok(stream) = acceptor.accept(end).await {
+        connection::run(stream, PEER, service, drain).await;
+    }
+    std::future::pending().await
+}
+
+/// Returns the bytes that had arrived at each moment since a load started.
+fn arrivals(arrived: &Meter, started: Instant) -> Vec<(Duration, u64)> {
+    let progress = arrived.delivered();
+    let since = |&(at, bytes): &(Instant, u64)| (at.saturating_duration_since(started), bytes);
+    progress.steps().iter().map(since).collect()
+}
+
+/// Returns the file that counts as edited between two visits of a page, as it is afterwards: its
+/// first style sheet, else the first of its files, else the page itself.
+fn changed(site: &SiteRoot, page: &UrlPath) -> Option<Asset> {
+    let snapshot = site.snapshot();
+    let file = |path: &UrlPath| match snapshot.entry(path.as_str()) {
+        Some(Entry::File(asset)) => asset.content.clone().map(|content| (asset, content)),
+        _ => None,
+    };
+    let items = snapshot
+        .page(page.as_str())
+        .map(|page| page.plan.items.as_slice());
+    let of = |wanted: fn(&Item) -> bool| {
+        let mut items = items.unwrap_or_default().iter().filter(|item| wanted(item));
+        items.find_map(|item| match &item.subresource.target {
+            Target::Here(url) => file(url.path()),
+            Target::Elsewhere(_) => None,
+        })
+    };
+    let is_style = |item: &Item| item.subresource.destination == Destination::Style;
+    let found = of(is_style).or_else(|| of(|_| true)).or_else(|| file(page));
+    // None of a page above the in-memory bound: nothing of it can be told apart.
+    let (asset, content) = found?;
+    let edited = [&content, EDIT].concat();
+    Some(Asset::in_memory(asset.path.clone(), edited.into()))
+}
