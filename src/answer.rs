@@ -202,13 +202,17 @@ impl Body {
 /// What a body is to the order of sending, where the client does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rank {
-    /// A document: its head first, the rest after what blocks rendering.
+    /// A document: its opening first, the rest after what blocks rendering.
     Document {
-        /// Bytes before the end of the head.
-        head_length: usize,
+        /// Bytes of it that a first render takes: the head and the first content.
+        opening_length: usize,
     },
     /// Something that the first render may wait for.
     Blocking,
+    /// A font: text waits for it.
+    Font,
+    /// A script that runs once the page is parsed.
+    Deferred,
     /// An image.
     Image,
     /// Anything else.
@@ -351,8 +355,8 @@ fn inject(injected: Injected, answer: &mut Answer) {
     headers.insert(header::ETAG, injected.tag);
     headers.remove(header::LAST_MODIFIED);
     answer.body = Body::Memory(injected.document);
-    if let Rank::Document { head_length } = &mut answer.rank {
-        *head_length += injected.added;
+    if let Rank::Document { opening_length } = &mut answer.rank {
+        *opening_length += injected.added;
     }
 }
 
@@ -408,9 +412,10 @@ fn spend(ahead: Ahead, answer: &mut Answer, site: &Site, options: Options, momen
 fn rank(kind: Kind, page: Option<&Arc<Page>>) -> Rank {
     match kind {
         Kind::Page => Rank::Document {
-            head_length: page.map_or(0, |page| page.plan.head_length),
+            opening_length: page.map_or(0, |page| page.plan.opening_length),
         },
-        Kind::StyleSheet | Kind::Script | Kind::Font => Rank::Blocking,
+        Kind::StyleSheet | Kind::Script => Rank::Blocking,
+        Kind::Font => Rank::Font,
         Kind::Image => Rank::Image,
         Kind::Other => Rank::Other,
     }

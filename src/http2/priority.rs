@@ -1,7 +1,8 @@
 //! Whose turn is first: RFC 9218 priorities, and what stands in for them.
 //!
-//! A class is four times the urgency, and what the urgency leaves open on top: the head of a page,
-//! then what blocks rendering, then the rest of the page, then what can wait for it.
+//! A class is eight times the urgency, and what the urgency leaves open on top: the opening of a
+//! page (its head, and its first content), then what blocks rendering, then the fonts that its text
+//! waits for, then the rest of the page, then what can wait for it.
 
 use http::HeaderMap;
 
@@ -18,10 +19,13 @@ const URGENCY_IMAGE: u8 = 5;
 /// The lowest urgency (RFC 9218 section 4.1).
 const URGENCY_LOWEST: u8 = 7;
 
-const HEAD: u8 = 0;
+const OPENING: u8 = 0;
 const BLOCKING: u8 = 1;
-const REST: u8 = 2;
-const LATER: u8 = 3;
+const FONT: u8 = 2;
+const REST: u8 = 3;
+const LATER: u8 = 4;
+/// Classes of one urgency.
+const STEPS: u8 = 8;
 
 /// A priority field value (RFC 9218 section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,20 +71,24 @@ pub(super) fn asked(headers: &HeaderMap, rank: Rank) -> Turn {
 
 /// Returns the turn of a response whose client has said how urgent it is.
 pub(super) fn of_priority(priority: Priority, rank: Rank) -> Turn {
-    let class = |step| Class(priority.urgency * 4 + step);
+    let class = |step| Class(priority.urgency * STEPS + step);
     match rank {
-        Rank::Document { head_length } if head_length > 0 => Turn {
-            class: class(HEAD),
+        Rank::Document { opening_length } if opening_length > 0 => Turn {
+            class: class(OPENING),
             incremental: priority.incremental,
-            switch: Some((head_length as u64, class(REST))),
+            switch: Some((opening_length as u64, class(REST))),
         },
         Rank::Document { .. } => Turn {
-            class: class(HEAD),
+            class: class(OPENING),
             incremental: priority.incremental,
             switch: None,
         },
-        _ => Turn {
-            class: class(BLOCKING),
+        Rank::Blocking | Rank::Font | Rank::Deferred | Rank::Image | Rank::Other => Turn {
+            class: class(match rank {
+                Rank::Font => FONT,
+                Rank::Deferred => LATER,
+                _ => BLOCKING,
+            }),
             incremental: priority.incremental,
             switch: None,
         },
@@ -89,7 +97,9 @@ pub(super) fn of_priority(priority: Priority, rank: Rank) -> Turn {
 
 fn of_rank(rank: Rank) -> Turn {
     let (urgency, incremental) = match rank {
-        Rank::Document { .. } | Rank::Blocking => (URGENCY_DOCUMENT, false),
+        Rank::Document { .. } | Rank::Blocking | Rank::Font | Rank::Deferred => {
+            (URGENCY_DOCUMENT, false)
+        }
         Rank::Image => (URGENCY_IMAGE, true),
         Rank::Other => (URGENCY_DEFAULT, false),
     };
@@ -103,13 +113,14 @@ fn of_rank(rank: Rank) -> Turn {
 }
 
 /// A client that says nothing of priority may still say what the bytes are for
-/// (Fetch, section 2.2.5): a style sheet asked for by a script is not blocking.
+/// (Fetch, section 2.2.5): a style sheet asked for by a script is not blocking. Of scripts only
+/// modules are asked for with CORS as a rule, and they are deferred.
 fn rank_of(headers: &HeaderMap, rank: Rank) -> Rank {
-    match headers
-        .get("sec-fetch-dest")
-        .map(http::HeaderValue::as_bytes)
-    {
-        Some(b"style" | b"script" | b"font") => Rank::Blocking,
+    let value = |name| headers.get(name).map(http::HeaderValue::as_bytes);
+    match value("sec-fetch-dest") {
+        Some(b"script") if value("sec-fetch-mode") == Some(b"cors") => Rank::Deferred,
+        Some(b"style" | b"script") => Rank::Blocking,
+        Some(b"font") => Rank::Font,
         Some(b"image") => Rank::Image,
         Some(b"empty" | b"audio" | b"video" | b"track" | b"manifest") => Rank::Other,
         _ => rank,
@@ -118,12 +129,13 @@ fn rank_of(headers: &HeaderMap, rank: Rank) -> Rank {
 
 /// Returns the turn of a promised response of a page whose own turn is `page`.
 pub(super) fn promised(page: Turn, need: Need) -> Turn {
-    let base = page.class.0 & !3;
+    let base = page.class.0 / STEPS * STEPS;
     let (class, incremental) = match need {
-        Need::RenderBlocking | Need::Font => (base + BLOCKING, false),
+        Need::RenderBlocking => (base + BLOCKING, false),
+        Need::Font => (base + FONT, false),
         Need::ParserBlocking | Need::Deferred | Need::Preloaded => (base + LATER, false),
-        Need::Async | Need::Other => (base.max(URGENCY_DEFAULT * 4) + BLOCKING, false),
-        Need::Image => (base.max(URGENCY_IMAGE * 4) + BLOCKING, true),
+        Need::Async | Need::Other => (base.max(URGENCY_DEFAULT * STEPS) + BLOCKING, false),
+        Need::Image => (base.max(URGENCY_IMAGE * STEPS) + BLOCKING, true),
     };
     Turn {
         class: Class(class),
@@ -160,13 +172,23 @@ mod tests {
     }
 
     #[test]
-    fn head_then_blocking_then_page_then_images() {
-        let page = of_rank(Rank::Document { head_length: 100 });
+    fn opening_then_blocking_then_page_then_images() {
+        let page = of_rank(Rank::Document {
+            opening_length: 100,
+        });
         let style = promised(page, Need::RenderBlocking);
+        let font = promised(page, Need::Font);
         let rest = page.switch.unwrap().1;
         let deferred = promised(page, Need::Deferred);
         let image = promised(page, Need::Image);
-        let order = [page.class, style.class, rest, deferred.class, image.class];
+        let order = [
+            page.class,
+            style.class,
+            font.class,
+            rest,
+            deferred.class,
+            image.class,
+        ];
         assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
         assert_eq!(of_rank(Rank::Blocking).class, style.class);
         assert_eq!(of_rank(Rank::Image).class, image.class);

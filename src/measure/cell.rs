@@ -163,7 +163,7 @@ fn bound(rig: &Rig, place: &Place, plan: &Plan<'_>, rows: &[Row]) -> Option<Dura
         setup: none.marks.connected.as_secs_f64(),
         think: think.as_secs_f64(),
         client_delay: plan.client.client_delay.as_secs_f64(),
-        html: bytes(document.bytes.min(stage.head_length(page))),
+        html: bytes(document.bytes.min(stage.opening_length(page))),
         critical: bytes(blocking.map(|exchange| exchange.bytes).sum()),
     };
     terms.first_render_bound()

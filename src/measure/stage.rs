@@ -100,10 +100,12 @@ impl Stage {
         }
     }
 
-    /// Returns the bytes of a page before the end of its head.
-    pub(super) fn head_length(&self, page: &UrlPath) -> u64 {
+    /// Returns the bytes of a page that a first render takes.
+    pub(super) fn opening_length(&self, page: &UrlPath) -> u64 {
         let site = self.sites[0].prepare_blocking(page);
-        let length = site.page(page.as_str()).map(|page| page.plan.head_length);
+        let length = site
+            .page(page.as_str())
+            .map(|page| page.plan.opening_length);
         length.map_or(u64::MAX, |length| length as u64)
     }
 

@@ -26,6 +26,9 @@ pub struct Graph {
     pub unknown: Vec<UrlPath>,
     /// Bytes of the document before the end of its head.
     pub head_length: usize,
+    /// Bytes of the document that a first render takes: see
+    /// [`Document::opening_length`](super::links::html::Document::opening_length).
+    pub opening_length: usize,
     /// The document carries `nopush` for the whole page (`<html data-nopush>` or `<body
     /// data-nopush>`).
     pub nopush: bool,

@@ -34,6 +34,8 @@ pub struct Plan {
     pub digest: Digest,
     /// Bytes of the document before the end of its head.
     pub head_length: usize,
+    /// Bytes of the document that a first render takes.
+    pub opening_length: usize,
 }
 
 /// One thing a page needs, and what comes of it.
@@ -242,6 +244,7 @@ pub fn plan(site: &Site, page: &UrlPath, graph: &Graph, overrides: &Overrides, p
         items,
         digest: Digest::default(),
         head_length: graph.head_length,
+        opening_length: graph.opening_length,
     };
     plan.digest = Digest::of(plan.sent().map(|(_, url, file)| (url, file.content)));
     plan

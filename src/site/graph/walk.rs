@@ -46,6 +46,7 @@ pub(super) fn walk<'site>(site: &'site Site, url: &SiteUrl, document: &'site Doc
         subresources: in_order(walk.found),
         unknown: walk.unknown.into_iter().collect(),
         head_length: document.head_length,
+        opening_length: document.opening_length(),
         nopush: document.nopush,
     }
 }

@@ -53,6 +53,21 @@ pub struct Document {
     pub text_bytes: Vec<u32>,
 }
 
+/// How far behind the head the first content may stand to be sent with it.
+const OPENING_BYTES_MAX: usize = 8 * 1024;
+
+impl Document {
+    /// Returns the bytes of the opening: the head, and the body as far as the first thing that is
+    /// rendered, unless that is far behind. It is what a first render takes of the document.
+    pub fn opening_length(&self) -> usize {
+        let is_content = |step: &&Step| step.kind == StepKind::Content;
+        let content = self.steps.iter().find(is_content).map(|step| step.end);
+        content
+            .filter(|&end| end <= self.head_length + OPENING_BYTES_MAX)
+            .map_or(self.head_length, |end| end.max(self.head_length))
+    }
+}
+
 /// Bytes of a document that [`Document::text_bytes`] counts together.
 pub const TEXT_BLOCK_BYTES: usize = 1_024;
 
