@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { createReadStream, createWriteStream, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
+import { createReadStream, createWriteStream, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -74,9 +74,10 @@ function trust(store, authority) {
 
 /**
  * Runs a browser while `use(browser)` runs. `netlog` names a file that is complete afterwards; the
- * same `home` given again is the same user coming back; `preferences` are Firefox's.
+ * same `home` given again is the same user coming back; `preferences` are Firefox's; `through` are
+ * words before the command line (`nsenter ...`).
  */
-export async function withBrowser(kind, server, { netlog, flags = [], preferences = {}, home = scratch('browser') }, use) {
+export async function withBrowser(kind, server, { netlog, flags = [], preferences = {}, home = scratch('browser'), through }, use) {
   const profile = path.join(home, 'profile')
   mkdirSync(profile, { recursive: true })
   trust(kind.isFirefox ? profile : path.join(home, '.pki/nssdb'), server.authority)
@@ -84,7 +85,9 @@ export async function withBrowser(kind, server, { netlog, flags = [], preference
   const driver = (await import(kind.driver)).default
   const browser = await driver.launch({
     ...(kind.isFirefox ? { browser: 'firefox', extraPrefsFirefox: preferences } : {}),
-    executablePath: await kind.executable(),
+    executablePath: through ? wrapped(through, await kind.executable(), home) : await kind.executable(),
+    // A browser in another network cannot be reached by a socket.
+    ...(through ? { pipe: true } : {}),
     headless: true,
     userDataDir: profile,
     env: { ...process.env, HOME: home },
@@ -95,6 +98,13 @@ export async function withBrowser(kind, server, { netlog, flags = [], preference
   } finally {
     await browser.close()
   }
+}
+
+function wrapped(through, executable, home) {
+  const script = path.join(home, 'browser')
+  const words = [...through, executable].map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+  writeFileSync(script, `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`, { mode: 0o755 })
+  return script
 }
 
 /**
@@ -121,8 +131,8 @@ export async function open(context, url) {
   return seen
 }
 
-/** What a Chromium's netlog says of pushes: `[{ url, session, stream, adopted }]`. */
-export function pushesOf(netlog) {
+/** The events of a Chromium's netlog: `[{ name, time_ms, session, params }]`. */
+export function eventsOf(netlog) {
   const text = readFileSync(netlog, 'utf8')
   let log
   try {
@@ -131,13 +141,23 @@ export function pushesOf(netlog) {
     log = JSON.parse(`${text.trimEnd().replace(/,$/, '')}]}`)
   }
   const names = new Map(Object.entries(log.constants.logEventTypes).map(([name, number]) => [number, name]))
+  return log.events.map(({ type, time, source, params }) =>
+    ({ name: names.get(type), time_ms: Number(time), session: source.id, params }))
+}
+
+/** A field of the headers that an event tells of. */
+export const fieldOf = ({ params }, name) =>
+  params.headers.find((header) => header.startsWith(`${name}: `))?.slice(name.length + 2)
+
+/** What a Chromium's netlog says of pushes: `[{ url, session, stream, adopted }]`. */
+export function pushesOf(netlog) {
   const pushes = []
-  for (const { type, source, params } of log.events) {
-    if (names.get(type) === 'HTTP2_SESSION_RECV_PUSH_PROMISE') {
-      const field = (name) => params.headers.find((header) => header.startsWith(`${name}: `)).slice(name.length + 2)
-      const url = `${field(':scheme')}://${field(':authority')}${field(':path')}`
-      pushes.push({ url, session: source.id, stream: params.promised_stream_id, adopted: false })
-    } else if (names.get(type) === 'HTTP2_STREAM_ADOPTED_PUSH_STREAM') {
+  for (const event of eventsOf(netlog)) {
+    const { name, session, params } = event
+    if (name === 'HTTP2_SESSION_RECV_PUSH_PROMISE') {
+      const url = `${fieldOf(event, ':scheme')}://${fieldOf(event, ':authority')}${fieldOf(event, ':path')}`
+      pushes.push({ url, session, stream: params.promised_stream_id, adopted: false })
+    } else if (name === 'HTTP2_STREAM_ADOPTED_PUSH_STREAM') {
       const push = pushes.find((it) => it.stream === params.stream_id && it.url === params.url && !it.adopted)
       if (push) push.adopted = true
     }

@@ -57,14 +57,15 @@ async function during(server, use) {
 
 /** A running server. */
 export class Server {
-  /** Starts the server and waits for the line that names its URL. */
-  static async start(root, args = [], home = scratch('home'), command = 'serve') {
+  /** Starts the server, by a command line after `through` (`nsenter ...`), and waits for the line that names its URL. */
+  static async start(root, args = [], home = scratch('home'), command = 'serve', through = []) {
     mkdirSync(home, { recursive: true })
     const server = new Server()
     server.root = root
     server.home = home
     server.command = command
     server.args = args
+    server.through = through
     server.printed = new EventEmitter().setMaxListeners(0)
     await server.#run(args)
     return server
@@ -80,7 +81,8 @@ export class Server {
   async #run(args) {
     this.output = ''
     const port = args.includes('--port') ? [] : ['--port', '0']
-    this.child = spawn(binary, [this.command, this.root, '--log', ...port, ...args], {
+    const [program, ...words] = [...this.through, binary, this.command, this.root, '--log', ...port, ...args]
+    this.child = spawn(program, words, {
       cwd: this.home,
       env: environment(this.home),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -98,14 +100,15 @@ export class Server {
     })
     failed.catch(() => {})
     try {
-      const named = Promise.race([this.#prints(/https:\/\/localhost:(\d+)\//), failed])
-      this.port = Number((await within(START_MS, 'the start-up line with the URL', named))[1])
+      const named = Promise.race([this.#prints(/https:\/\/[\w.]+:(\d+)\b/), failed])
+      const [origin, port] = await within(START_MS, 'the start-up line with the URL', named)
+      this.origin = origin
+      this.port = Number(port)
     } catch (error) {
       this.child.kill('SIGKILL')
       error.message += `\n${this.output}`
       throw error
     }
-    this.origin = `https://localhost:${this.port}`
     this.authority = path.join(this.home, 'data/forerun/authority.pem')
   }
 
