@@ -344,12 +344,12 @@ fn is_in_memory(site: &Site, url: &SiteUrl) -> bool {
 
 fn hint(ahead: &mut Ahead, plan: &Plan, known: &Known<'_>, site: &Site, early: bool) {
     let head_misses = plan.head_length + FIRST_FLIGHT_OVERHEAD > FIRST_FLIGHT;
-    // What hides behind another file gains a whole round trip, so it goes first.
-    let (hidden, visible): (Vec<_>, Vec<_>) = plan
-        .sent()
-        .partition(|(subresource, ..)| subresource.depth > 1);
-    for (subresource, url, file) in hidden.into_iter().chain(visible) {
-        let gains = subresource.depth > 1 || early || (head_misses && subresource.in_head);
+    let some_hide = plan.sent().any(|(subresource, ..)| subresource.depth > 1);
+    for (subresource, url, file) in plan.sent() {
+        // What is asked for first leaves first: were only the fonts of a style sheet hinted, they
+        // would fill the link before the style sheet is asked for.
+        let leads = some_hide && subresource.need == Need::RenderBlocking;
+        let gains = subresource.depth > 1 || leads || early || head_misses && subresource.in_head;
         let skip = if let Some(skip) = known.skip(url, file) {
             Some(skip)
         } else if !gains {

@@ -323,7 +323,7 @@ async fn nothing_is_hinted_early() {
         for _ in 0..2 {
             let page = world.ask(Ask::navigate("/")).await;
             assert_eq!(page.hints.len(), 0, "{deliver:?}");
-            assert!(page.header("link").contains("/b.css"), "{deliver:?}");
+            assert!(page.header("link").contains("/a.css"), "{deliver:?}");
         }
     }
 }

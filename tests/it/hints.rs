@@ -43,11 +43,11 @@ async fn a_navigation_is_hinted_before_its_answer_and_with_it() {
     insta::assert_snapshot!(world.transcript(), @"
         > GET /
         < 103
+            link: </a.css>; rel=preload; as=style
             link: </b.css>; rel=preload; as=style
             link: </f.woff2>; rel=preload; as=font; crossorigin
-            link: </n.js>; rel=modulepreload
-            link: </a.css>; rel=preload; as=style
             link: </m.js>; rel=modulepreload
+            link: </n.js>; rel=modulepreload
         < 200 / text/html 119 B
     ");
     assert_eq!(page.hints.len(), 1);
@@ -70,6 +70,7 @@ async fn hidden_files_are_hinted_in_the_answer_by_default() {
     assert_eq!(page.hints.len(), 0);
     insta::assert_debug_snapshot!(links(&page), @r#"
         [
+            "</a.css>; rel=preload; as=style",
             "</b.css>; rel=preload; as=style",
             "</f.woff2>; rel=preload; as=font; crossorigin",
             "</n.js>; rel=modulepreload",
