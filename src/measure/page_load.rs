@@ -17,6 +17,7 @@ mod fetch;
 pub mod hints;
 mod incoming;
 pub mod page;
+mod pieces;
 mod request;
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,12 @@ mod server;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
 use self::page::Page;
 use self::server::Server;
 use super::{Cache, Client, Limits, LoadOptions, load};
+use crate::measure::link::link;
 use crate::measure::timeline::{End, Timeline};
 
 const URL: &str = "https://localhost/";
@@ -33,8 +36,13 @@ impl World {
 
     /// Goes to the page.
     async fn visit(&mut self) -> Timeline {
-        self.page = Page::new(URL);
         let (near, far) = tokio::io::duplex(1 << 20);
+        self.visit_over(near, far).await
+    }
+
+    /// Goes to the page over a stream of which the server has the far end.
+    async fn visit_over<S: AsyncRead + AsyncWrite + Unpin>(&mut self, near: S, far: S) -> Timeline {
+        self.page = Page::new(URL);
         let connect = || async {
             tokio::time::sleep(Duration::from_millis(100)).await;
             Ok(near)
@@ -198,6 +206,26 @@ async fn a_push_serves_what_is_wanted_while_it_comes_and_after() {
     let totals = timeline.totals();
     assert_eq!((totals.bytes_pushed, totals.bytes_wasted), (508, 500));
     assert_eq!((totals.requests, totals.requests_saved), (1, 2));
+}
+
+/// The frame takes a second and a half; its first segment tells what is needed.
+#[tokio::test(start_paused = true)]
+async fn a_link_is_needed_when_it_arrives_and_not_when_its_frame_is_whole() {
+    let mut world = World::new(
+        "/ : 200 text/html | page 15000 style /a.css | end
+         /a.css : 200 text/css | end",
+    );
+    let (far, near) = link(&"rtt=100ms,down=80k".parse().unwrap());
+    let timeline = world.visit_over(near, far).await;
+    let [document, style] = &timeline.exchanges[..] else {
+        panic!("{timeline:?}");
+    };
+    let whole = document.last_byte.unwrap();
+    assert!(whole > Duration::from_millis(1700), "{whole:?}");
+    // A round trip after the connection, and what a segment and the greeting take.
+    let needed = style.needed.unwrap();
+    assert!(needed < Duration::from_millis(400), "{needed:?}");
+    assert_eq!(document.bytes, 15_013);
 }
 
 #[tokio::test(start_paused = true)]
@@ -548,7 +576,7 @@ async fn too_much_is_stopped() {
     world.options.limits.resource_bytes = 1 << 20;
     insta::assert_snapshot!(world.transcript().await, @r#"
     / Document Asked 200 9 B: needed 0 asked 100 first 100 last 100
-    /a Style Asked 200 1044064 B: needed 100 asked 100 first 100 last 105
+    /a Style Asked 200 1046763 B: needed 100 asked 100 first 100 last 105
       failed: is larger than 1 MB: cancelled
     load 105
     "#);
@@ -558,8 +586,8 @@ async fn too_much_is_stopped() {
     };
     insta::assert_snapshot!(world.transcript().await, @"
     / Document Asked 200 9 B: needed 0 asked 100 first 100 last 100
-    /a Style Asked 200 1400000 B: needed 100 asked 100 first 100 last 105
-    load 105
+    /a Style Asked 200 1224288 B: needed 100 asked 100 first 100: Open
+    load 100
     FAILED: the page is larger than 1 MB: stopped
     ");
     world.options.limits = Limits {

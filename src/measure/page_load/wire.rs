@@ -19,6 +19,8 @@ use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::pieces::Pieces;
+
 /// How an HTTP/1 server begins whatever it says.
 const HTTP1_BEGINNING: &[u8] = b"HTTP/1.";
 
@@ -177,7 +179,9 @@ where
         Err(error) => return (None, Err(error.to_string())),
     };
     let connected = arrivals.borrow().started.elapsed();
-    let greeted = greeting.handshake(Metered { stream, arrivals }).await;
+    let greeted = greeting
+        .handshake(Pieces::new(Metered { stream, arrivals }))
+        .await;
     let opened = greeted.map(|(sender, connection)| Open {
         sender,
         connection: Box::pin(connection),

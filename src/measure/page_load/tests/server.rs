@@ -18,7 +18,7 @@ use futures_util::stream::FuturesUnordered;
 use h2::server::{SendPushedResponse, SendResponse};
 use h2::{Reason, SendStream};
 use http::{HeaderMap, HeaderName, Request, Response};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -58,7 +58,7 @@ impl Server {
     }
 
     /// Serves one connection until it is dropped by the script.
-    pub(super) async fn serve(&self, stream: DuplexStream) {
+    pub(super) async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let mut settings = h2::server::Builder::new();
         settings.max_concurrent_streams(self.streams_max);
         let mut connection = settings.handshake(stream).await.unwrap();
@@ -140,6 +140,12 @@ impl Server {
                 ("fill", _) => {
                     let bytes = vec![b'-'; rest.parse().unwrap()];
                     let _ = body.as_mut().unwrap().send_data(bytes.into(), false);
+                }
+                // A line and filler in one frame.
+                ("page", _) => {
+                    let (length, line) = rest.split_once(' ').unwrap();
+                    let text = format!("{line}\n{}", "-".repeat(length.parse().unwrap()));
+                    let _ = body.as_mut().unwrap().send_data(text.into(), false);
                 }
                 ("end", _) => {
                     let _ = body.as_mut().unwrap().send_data(Bytes::new(), true);
