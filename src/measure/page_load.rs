@@ -61,6 +61,8 @@ pub struct Limits {
     pub duration: Duration,
     /// Time that a page waits for a promise it has claimed to be answered.
     pub push_wait: Duration,
+    /// Time after the `load` event in which pushes that nobody claimed are counted.
+    pub settling: Duration,
     /// Requests and promises.
     pub exchanges: usize,
     /// Redirects in a row.
@@ -78,6 +80,7 @@ impl Default for Limits {
         Self {
             duration: Duration::from_mins(2),
             push_wait: Duration::from_secs(30),
+            settling: Duration::from_secs(30),
             exchanges: 2000,
             redirects: 20,
             // What Chromium says.
@@ -111,7 +114,7 @@ impl Client {
 }
 
 /// Loads a page until its `load` event, and returns what happened. What cannot be loaded is told in
-/// [`Timeline::failure`].
+/// [`Timeline::failure`]. What was pushed and nobody claimed is still counted after it.
 ///
 /// The navigation starts now; `connect` is called when the first request is to leave, and gives the
 /// plaintext side of a connection on which HTTP/2 is agreed. Its error is passed on as it is. The

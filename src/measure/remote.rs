@@ -22,6 +22,9 @@ use crate::tls;
 /// How long connecting may take, TLS included.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(20);
 
+/// How long pushes that nobody claimed are counted after a load: somebody waits for it.
+const SETTLING_MAX: Duration = Duration::from_secs(2);
+
 /// A server somewhere.
 pub(super) struct Remote {
     runtime: Runtime,
@@ -62,9 +65,11 @@ impl Remote {
     /// Loads a page.
     pub(super) fn load(&self, url: &Url, cache: &mut Cache, options: &LoadOptions) -> Timeline {
         let connect = || connect(&self.connector, url);
+        let mut options = *options;
+        options.limits.settling = options.limits.settling.min(SETTLING_MAX);
         let mut page = Page::new(url.clone(), Arc::clone(&self.parsed));
         self.runtime
-            .block_on(page_load::load(connect, &mut page, cache, options))
+            .block_on(page_load::load(connect, &mut page, cache, &options))
     }
 }
 

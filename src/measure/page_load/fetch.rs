@@ -26,6 +26,7 @@ use super::{LoadOptions, request};
 use crate::measure::timeline::{End, Kind, Marks, Timeline, Way};
 
 mod hear;
+mod settle;
 
 /// The document's want.
 const DOCUMENT: WantId = WantId(0);
@@ -101,6 +102,9 @@ impl<'a, P: Wants> Load<'a, P> {
     /// Loads the page to its end, whichever it is.
     pub(super) async fn run(mut self) -> Timeline {
         poll_fn(|context| self.poll(context)).await;
+        if self.failure.is_none() {
+            self.settle().await;
+        }
         self.into_timeline()
     }
 
@@ -337,6 +341,13 @@ impl<P: Wants> Load<'_, P> {
     }
 
     fn check_limits(&mut self) {
+        if let Some(why) = self.exceeded() {
+            self.fail(why);
+        }
+    }
+
+    /// Returns which limit is exceeded, as a sentence.
+    fn exceeded(&self) -> Option<String> {
         let limits = &self.options.limits;
         let why = if self.started.elapsed() >= limits.duration {
             format!(
@@ -351,9 +362,9 @@ impl<P: Wants> Load<'_, P> {
                 limits.exchanges
             )
         } else {
-            return;
+            return None;
         };
-        self.fail(why);
+        Some(why)
     }
 
     fn into_timeline(mut self) -> Timeline {

@@ -229,6 +229,26 @@ async fn a_link_is_needed_when_it_arrives_and_not_when_its_frame_is_whole() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_pushed_in_vain_is_counted_after_the_load() {
+    let mut world = World::new(
+        "/ : promise /late | promise /never | 200 text/html | end
+         push /late : wait 700 | 200 a/b | fill 700 | wait 800 | fill 800 | end
+         push /never : hang",
+    );
+    let started = tokio::time::Instant::now();
+    let timeline = world.visit().await;
+    insta::assert_snapshot!(transcript(&timeline), @"
+    / Document Asked 200 0 B: needed 0 asked 100 first 100 last 100
+    /late Other Pushed 200 1500 B: promised 100 first 800 last 1600
+    /never Other Pushed 0 0 B: promised 100: Open
+    load 100
+    ");
+    assert_eq!(timeline.totals().bytes_wasted, 1500);
+    let limit = world.options.limits.settling;
+    assert_eq!(started.elapsed(), timeline.marks.load + limit);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_push_is_wasted_on_what_is_fresh_and_replaces_what_is_stale() {
     let mut world = World::new(
         "/ : promise /a.css | 200 text/html | + style /a.css | end

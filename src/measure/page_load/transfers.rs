@@ -124,15 +124,20 @@ impl Transfer {
         self.stage = Stage::Over;
     }
 
-    /// Notes bytes of the body.
+    /// Notes bytes of the body, and keeps them.
     pub(super) fn add(&mut self, bytes: &Bytes, now: Duration) {
+        self.count(bytes, now);
+        self.body.push(bytes.clone());
+    }
+
+    /// Notes bytes of the body.
+    pub(super) fn count(&mut self, bytes: &Bytes, now: Duration) {
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.exchange.bytes += u64::from(length);
         match self.exchange.pieces.last_mut() {
             Some((at, piece)) if *at == now => *piece = piece.saturating_add(length),
             _ => self.exchange.pieces.push((now, length)),
         }
-        self.body.push(bytes.clone());
     }
 }
 
@@ -172,6 +177,12 @@ impl Transfers {
         self.find(url, |transfer| {
             transfer.is_unclaimed() && !transfer.has_failed()
         })
+    }
+
+    /// Returns whether something that nobody has claimed is still coming.
+    pub(super) fn is_unclaimed_coming(&self) -> bool {
+        let mut rows = self.rows.iter();
+        rows.any(|transfer| transfer.is_unclaimed() && transfer.stage == Stage::Coming)
     }
 
     /// Returns what waits for its request to leave, and would take a promise instead.

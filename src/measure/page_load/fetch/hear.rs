@@ -43,7 +43,12 @@ impl<P: Wants> Load<'_, P> {
     }
 
     /// Takes a promise: for what waits for its request to leave, else until it is wanted.
-    fn promised(&mut self, by: usize, request: &Request<()>, response: PushedResponseFuture) {
+    pub(super) fn promised(
+        &mut self,
+        by: usize,
+        request: &Request<()>,
+        response: PushedResponseFuture,
+    ) {
         let now = self.now();
         let url = request.uri().to_string().parse::<Url>();
         // What answers no request of a page is refused, by dropping it.
