@@ -29,11 +29,16 @@ export async function simulateAll({ pages, links, deliveries, clientDelay_ms }) 
  * cell `{ site, target, link, delivery }`, or an error that names it.
  */
 export function simulatedOf(printed, { site, target, link, delivery }) {
-  const cell = printed[site]?.cells.find((cell) => cell.page === target && cell.visit === 'first' && isLink(cell.link, link))
+  const cell = printed[site]?.cells.find((cell) => cell.page === pageOf(target) && cell.visit === 'first' && isLink(cell.link, link))
   const row = cell?.deliveries.find((row) => row.delivery === delivery)
   if (!row) throw new Error(`forerun measure printed nothing of ${site} ${target}, ${link}, ${delivery}`)
   if (row.timeline.failure) throw new Error(`forerun measure, ${site} ${target}, ${link}, ${delivery}: ${row.timeline.failure}`)
   return { load_ms: row.load_ms.p50, first_render_ms: row.first_render_ms.p50 }
+}
+
+/** A directory stands for its index. */
+function pageOf(target) {
+  return target.replace(/\/index\.html$/, '/')
 }
 
 /** No two links of a comparison agree in both. */
