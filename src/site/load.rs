@@ -176,6 +176,10 @@ impl SiteRoot {
     /// a person would like to wait: then it follows later. For a path that is missing, it has what
     /// is known of `/404.html`. Dropping the future loses no work.
     pub async fn prepare(&self, path: &UrlPath) -> Arc<Site> {
+        if self.loader.options.frozen {
+            // Threads would be done in any order, and nobody else waits for this one.
+            return self.prepare_blocking(path);
+        }
         let site = self.look_up(path).await;
         match site.asset(path.as_str()) {
             Some(asset) if asset.kind == Kind::Page => self.with_page(path, site).await,
