@@ -17,24 +17,23 @@ mod cell;
 pub mod delivery;
 pub mod findings;
 pub mod link;
+mod notes;
 pub mod page_load;
 mod remote;
 pub mod report;
 pub mod sample;
 pub mod search;
 mod stage;
+mod stop;
 pub mod timeline;
 mod work;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 use self::delivery::Delivery;
@@ -42,6 +41,7 @@ use self::findings::{Findings, Visit};
 use self::link::LinkOptions;
 use self::page_load::Client;
 use self::report::Pages;
+use self::stop::Stop;
 use self::work::Work;
 use crate::site::SiteOptions;
 use crate::terminal::Style;
@@ -59,6 +59,8 @@ pub struct MeasureOptions {
     pub client: Client,
     /// From bytes arriving to a request leaving.
     pub client_delay: Duration,
+    /// How often every load is simulated where once would do; it is an error if one differs.
+    pub repeat: usize,
     /// Whether the best plan is looked for.
     pub search: Option<Search>,
     /// Whether the simulation is compared with published measurements, and nothing else.
@@ -108,20 +110,56 @@ pub struct Output {
     pub html: Option<PathBuf>,
 }
 
+impl Output {
+    /// Returns whether anything shows single exchanges.
+    fn draws_exchanges(&self) -> bool {
+        self.json || self.har.is_some() || self.html.is_some()
+    }
+}
+
 /// Measures, and reports.
 ///
 /// # Errors
 /// The site, a page or the server is not there, or the report cannot be written; or some page did
 /// not load, which is said once everything is reported.
 pub fn run(options: &MeasureOptions) -> anyhow::Result<()> {
-    let stopped = Arc::new(AtomicBool::new(false));
-    stop_on_interrupt(&stopped)?;
-    if let Some(search) = &options.search {
-        return best::run(options, search, &stopped);
+    let save = options
+        .search
+        .as_ref()
+        .and_then(|search| search.save.as_ref());
+    let Output { har, html, .. } = &options.output;
+    for path in [har.as_ref(), html.as_ref(), save].into_iter().flatten() {
+        report::check(path)?;
     }
+    let stop = Stop::on_interrupt()?;
+    if let Some(search) = &options.search {
+        return best::run(options, search, stop.flag());
+    }
+    let findings = findings(options, &stop)?;
+    if findings.cells.is_empty() {
+        bail!("stopped before anything was measured");
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    write(&findings, options, &mut out)?;
+    out.flush()?;
+    complain(&findings)
+}
+
+/// Measures, and writes what `run` prints into `out`.
+///
+/// # Errors
+/// As [`run`].
+pub fn write_report(options: &MeasureOptions, out: &mut dyn io::Write) -> anyhow::Result<()> {
+    let findings = findings(options, &Stop::default())?;
+    write(&findings, options, out)?;
+    complain(&findings)
+}
+
+/// Measures until all is done, or until told to stop.
+fn findings(options: &MeasureOptions, stop: &Stop) -> anyhow::Result<Findings> {
     let work = Work::of(options)?;
     let bar = bar(work.loads_min());
-    let measured = work.measure(&stopped, &bar);
+    let measured = work.measure(stop, &bar);
     bar.finish_and_clear();
     let mut cells = measured?;
     cells.retain(|cell| !cell.rows.is_empty());
@@ -133,7 +171,7 @@ pub fn run(options: &MeasureOptions) -> anyhow::Result<()> {
             false,
         ),
     };
-    let findings = Findings {
+    let mut findings = Findings {
         subject,
         client: options.client.name().to_owned(),
         simulated,
@@ -141,14 +179,18 @@ pub fn run(options: &MeasureOptions) -> anyhow::Result<()> {
         client_delay: options.client_delay,
         cells,
         notes: Vec::new(),
-        interrupted: stopped.load(Ordering::Relaxed),
+        interrupted: stop.is_set(),
     };
-    write(&findings, options)?;
-    complain(&findings)
+    findings.notes = notes::of(&findings);
+    Ok(findings)
 }
 
 /// Writes the report in every form that was asked for.
-fn write(findings: &Findings, options: &MeasureOptions) -> anyhow::Result<()> {
+fn write(
+    findings: &Findings,
+    options: &MeasureOptions,
+    mut out: &mut dyn io::Write,
+) -> anyhow::Result<()> {
     let Output { json, har, html } = &options.output;
     if let Some(path) = html {
         report::save(path, |file| {
@@ -166,7 +208,6 @@ fn write(findings: &Findings, options: &MeasureOptions) -> anyhow::Result<()> {
             report::write_har(&mut file, findings, start)
         })?;
     }
-    let mut out = BufWriter::new(io::stdout().lock());
     if *json {
         report::write_json(&mut out, findings)?;
     } else {
@@ -177,7 +218,6 @@ fn write(findings: &Findings, options: &MeasureOptions) -> anyhow::Result<()> {
         let pages = if chosen { Pages::All } else { Pages::IfFew };
         report::write_table(&mut out, findings, pages, Style::of_stdout())?;
     }
-    out.flush()?;
     Ok(())
 }
 
@@ -200,26 +240,6 @@ fn complain(findings: &Findings) -> anyhow::Result<()> {
         0 => bail!("{page} did not load: {failure}"),
         more => bail!("{page} did not load: {failure}; and {more} more did not"),
     }
-}
-
-/// Has Ctrl-C end the measurement: there is a report of what was found until then.
-fn stop_on_interrupt(stopped: &Arc<AtomicBool>) -> anyhow::Result<()> {
-    let stopped = Arc::clone(stopped);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .context("cannot start a runtime")?;
-    let mut interrupts = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
-    std::thread::Builder::new()
-        .name("forerun-signals".to_owned())
-        .spawn(move || {
-            runtime.block_on(interrupts.recv());
-            stopped.store(true, Ordering::Relaxed);
-            // Further ones change nothing: a load that is under way ends within its limits.
-            runtime.block_on(std::future::pending::<()>());
-        })
-        .context("cannot listen for signals")?;
-    Ok(())
 }
 
 /// Shows how long it still takes, where somebody looks.

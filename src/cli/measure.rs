@@ -23,6 +23,10 @@ const REPORT: &str = "Report";
 /// Links that are measured unless told otherwise.
 const LINKS: [&str; 3] = ["fibre", "4g", "slow-4g"];
 
+/// What can be compared of a server that is not ours: pushes refused and hints ignored, hints
+/// heeded, pushes taken too.
+const DELIVERIES_OF_OTHERS: [&str; 3] = ["none", "hints", "push"];
+
 #[derive(Debug, Args)]
 pub(super) struct MeasureArguments {
     /// A directory, measured on simulated links; or an https URL, measured over the real network
@@ -31,6 +35,8 @@ pub(super) struct MeasureArguments {
 
     /// A page, as a path of the site or a pattern; may be given more than once [default: all]
     ///
+    /// `*` stands for anything but a slash, `**` for anything. Of a URL, pages are named one by one
+    /// [default: the URL itself].
     /// Example: forerun measure --page / --page '/docs/**'
     #[arg(long, value_name = "GLOB", help_heading = LOADING)]
     page: Vec<String>,
@@ -38,13 +44,15 @@ pub(super) struct MeasureArguments {
     /// How what a page needs is sent: none, link, hints, push, push-all, or a push.toml; may be
     /// given more than once [default: those five]
     ///
-    /// `none` is always among them: it is what the others are compared with.
+    /// `none` is always among them: it is what the others are compared with. A URL's server sends
+    /// what it likes: none refuses pushes and ignores hints, hints heeds them, push takes both.
     /// Example: forerun measure --delivery push --delivery mine/push.toml
     #[arg(long, value_name = "DELIVERY", help_heading = LOADING)]
     delivery: Vec<String>,
 
     /// What the client holds already; may be given more than once
     ///
+    /// Between two visits a day passes, so that what is held has to be validated.
     /// Example: forerun measure --visit repeat --visit changed
     #[arg(long, value_enum, value_name = "VISIT", default_value = "first", help_heading = LOADING)]
     visit: Vec<VisitArgument>,
@@ -81,6 +89,15 @@ pub(super) struct MeasureArguments {
     /// Example: forerun measure URL --authority certs/authority.pem
     #[arg(long, value_name = "FILE", help_heading = NETWORK)]
     authority: Vec<PathBuf>,
+
+    /// Simulate every load so often where once would do, and fail if one differs from the first
+    ///
+    /// For whoever doubts that runs repeat, and to see how fast they are.
+    /// Example: forerun measure --page / --link slow-4g --repeat 100
+    #[arg(long, value_name = "TIMES", default_value_t = 1, hide_default_value = true,
+          value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true,
+          help_heading = LOADING)]
+    repeat: u32,
 
     /// Find what to push, and in which order, for the earliest first render
     ///
@@ -151,12 +168,17 @@ pub(super) fn measure(arguments: MeasureArguments) -> anyhow::Result<MeasureOpti
     let mut visits: Vec<_> = arguments.visit.iter().copied().map(visit).collect();
     visits.sort_unstable();
     visits.dedup();
+    if arguments.search && !client.takes_pushes() {
+        bail!("--search looks for what to push, and this client refuses it; drop --client");
+    }
+    let subject = subject(&arguments)?;
     Ok(MeasureOptions {
-        deliveries: deliveries(&arguments.delivery, client)?,
-        subject: subject(&arguments)?,
+        deliveries: deliveries(&arguments.delivery, client, &subject)?,
+        subject,
         visits,
         client,
         client_delay: arguments.client_delay,
+        repeat: arguments.repeat as usize,
         search: arguments.search.then_some(Search {
             save: arguments.save,
         }),
@@ -171,35 +193,66 @@ pub(super) fn measure(arguments: MeasureArguments) -> anyhow::Result<MeasureOpti
 
 fn subject(arguments: &MeasureArguments) -> anyhow::Result<Subject> {
     let text = &arguments.subject;
-    let Some((scheme, _)) = text.split_once("://") else {
-        let links = match &arguments.link[..] {
-            [] => LINKS
-                .iter()
-                .map(|link| link.parse())
-                .collect::<Result<_, _>>()?,
-            links => links.to_vec(),
-        };
-        return Ok(Subject::Site {
-            site: super::site(PathBuf::from(text), &arguments.site_arguments),
-            pages: arguments.page.clone(),
-            links,
-            think: arguments.think,
-        });
-    };
-    if scheme != "https" {
-        bail!("{text}: only https is measured, since HTTP/2 is spoken over TLS");
+    if let Some((scheme, _)) = text.split_once("://") {
+        if scheme != "https" {
+            bail!(
+                "{text}: only https is measured, since browsers speak HTTP/2 over TLS alone; \
+                 write https://"
+            );
+        }
+        return urls(arguments);
     }
-    if !arguments.link.is_empty() || !arguments.think.is_zero() {
-        bail!("--link and --think are for a directory: a URL is measured over the real network");
+    if !Path::new(text).exists() {
+        bail!("there is no directory `{text}`: name one that is there, or a URL with its https://");
+    }
+    if !arguments.authority.is_empty() {
+        bail!("--authority is for a URL: on simulated links certificates are trusted");
+    }
+    let links = match &arguments.link[..] {
+        [] => LINKS
+            .iter()
+            .map(|link| link.parse())
+            .collect::<Result<_, _>>()?,
+        links => each_once(links),
+    };
+    Ok(Subject::Site {
+        site: super::site(PathBuf::from(text), &arguments.site_arguments),
+        pages: arguments.page.clone(),
+        links,
+        think: arguments.think,
+    })
+}
+
+/// Returns what is measured of another server, of which little can be chosen.
+fn urls(arguments: &MeasureArguments) -> anyhow::Result<Subject> {
+    if !arguments.link.is_empty() || !arguments.think.is_zero() || arguments.repeat > 1 {
+        bail!(
+            "--link, --think and --repeat are for a directory: a URL is measured over the real \
+             network"
+        );
     }
     if arguments.search {
         bail!("--search is for a directory: what another server pushes is not ours to choose");
     }
+    if arguments.visit.contains(&VisitArgument::Changed) {
+        bail!("--visit changed is for a directory: nothing of another server can be changed");
+    }
+    let text = &arguments.subject;
     let url = Url::parse(text).with_context(|| format!("{text} is no URL"))?;
     let mut urls = vec![url.clone()];
     if !arguments.page.is_empty() {
-        let join = |page: &String| url.join(page).with_context(|| format!("--page {page}"));
-        urls = arguments.page.iter().map(join).collect::<Result<_, _>>()?;
+        let join = |page: &String| {
+            if page.contains('*') {
+                bail!("--page {page}: patterns are for a directory; name each page of a URL");
+            }
+            let joined = url.join(page).with_context(|| format!("--page {page}"))?;
+            if joined.origin() != url.origin() {
+                bail!("--page {page} is not on {text}: measure it on its own");
+            }
+            Ok(joined)
+        };
+        let joined: Vec<_> = arguments.page.iter().map(join).collect::<Result<_, _>>()?;
+        urls = each_once(&joined);
     }
     Ok(Subject::Urls {
         urls,
@@ -207,23 +260,42 @@ fn subject(arguments: &MeasureArguments) -> anyhow::Result<Subject> {
     })
 }
 
-/// Returns the deliveries that are named, `none` first and each once; without names, all that the
-/// client takes.
-fn deliveries(names: &[String], client: Client) -> anyhow::Result<Vec<Delivery>> {
-    let known = Delivery::all();
+fn each_once<T: PartialEq + Clone>(all: &[T]) -> Vec<T> {
+    let mut once = Vec::with_capacity(all.len());
+    for one in all {
+        if !once.contains(one) {
+            once.push(one.clone());
+        }
+    }
+    once
+}
+
+/// Returns the deliveries that are named, `none` first and each once; without names, all that there
+/// are for the subject and the client.
+fn deliveries(
+    names: &[String],
+    client: Client,
+    subject: &Subject,
+) -> anyhow::Result<Vec<Delivery>> {
+    let mut known = Vec::from(Delivery::all());
+    let is_ours = matches!(subject, Subject::Site { .. });
+    if !is_ours {
+        known.retain(|delivery| DELIVERIES_OF_OTHERS.contains(&delivery.name.as_str()));
+    }
     if names.is_empty() {
-        let mut all = Vec::from(known);
-        all.retain(|delivery| client.takes_pushes() || delivery.way != Way::Push);
-        return Ok(all);
+        known.retain(|delivery| client.takes_pushes() || delivery.way != Way::Push);
+        return Ok(known);
     }
     let mut chosen = vec![Delivery::none()];
     for name in names {
-        let delivery = match known
-            .iter()
-            .find(|known| known.name == name.replace('-', " "))
-        {
+        let named = name.replace('-', " ");
+        let delivery = match known.iter().find(|known| known.name == named) {
             Some(known) => known.clone(),
-            None => plan(name)?,
+            None if is_ours => plan(name)?,
+            None => bail!(
+                "--delivery takes none, hints or push for a URL, not \"{name}\": what another \
+                 server sends is taken or not"
+            ),
         };
         if delivery.way == Way::Push && !client.takes_pushes() {
             bail!("--delivery {name}: this client refuses pushes; use --client chromium-103");
@@ -265,4 +337,121 @@ fn time(text: &str) -> Result<Duration, String> {
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or_else(|| "write a time with its unit, such as 200ms or 1.5s".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::cli::{Command, read_from};
+
+    fn parse(line: &str) -> anyhow::Result<MeasureOptions> {
+        match read_from(line.split_whitespace().map(OsString::from))? {
+            Command::Measure(options) => Ok(*options),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn names(options: &MeasureOptions) -> String {
+        let names = options.deliveries.iter().map(ToString::to_string);
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn every_page_is_measured_in_every_way_unless_told() {
+        let options = parse("forerun measure src").unwrap();
+        assert_eq!(names(&options), "none, link, hints, push, push all");
+        assert_eq!(options.visits, [Visit::First]);
+        assert_eq!(options.client, Client::Chromium103);
+        assert_eq!(options.client_delay, Duration::from_millis(10));
+        assert_eq!((options.repeat, options.validate), (1, false));
+        assert_eq!(options.output, Output::default());
+        assert_eq!(options.search, None);
+        let Subject::Site {
+            site,
+            pages,
+            links,
+            think,
+        } = options.subject
+        else {
+            panic!("src is a directory");
+        };
+        let links: Vec<_> = links.iter().map(|link| link.name.as_str()).collect();
+        assert_eq!(links, LINKS);
+        assert_eq!(site.root, Path::new("src"));
+        assert!(pages.is_empty() && think.is_zero());
+    }
+
+    #[test]
+    fn what_is_named_is_measured_once_each_and_none_first() {
+        let options = parse(
+            "forerun measure src --delivery push-all --delivery none --delivery push-all \
+             --link 3g --link slow-4g,loss=1% --link 3g --visit repeat --visit first --visit repeat \
+             --think 1.5s --client-delay 0ms --repeat 3",
+        )
+        .unwrap();
+        assert_eq!(names(&options), "none, push all");
+        assert_eq!(options.visits, [Visit::First, Visit::Repeat]);
+        assert_eq!((options.repeat, options.client_delay), (3, Duration::ZERO));
+        let Subject::Site { links, think, .. } = options.subject else {
+            panic!("src is a directory");
+        };
+        assert_eq!(links.len(), 2);
+        assert_eq!(think, Duration::from_millis(1500));
+    }
+
+    #[test]
+    fn todays_client_is_pushed_nothing() {
+        let options = parse("forerun measure src --client current").unwrap();
+        assert_eq!(names(&options), "none, link, hints");
+    }
+
+    #[test]
+    fn of_a_url_is_compared_what_a_client_can_choose() {
+        let options = parse("forerun measure https://host.example/a/ --page b --page /c").unwrap();
+        assert_eq!(names(&options), "none, hints, push");
+        let Subject::Urls { urls, .. } = options.subject else {
+            panic!("it is a URL");
+        };
+        let urls: Vec<_> = urls.iter().map(Url::as_str).collect();
+        assert_eq!(urls, ["https://host.example/a/b", "https://host.example/c"]);
+    }
+
+    #[test]
+    fn mistakes_are_answered_with_their_fix() {
+        let said = |line: &str| format!("{:#}", parse(line).unwrap_err());
+        assert!(said("forerun measure no/such").contains("no directory `no/such`"));
+        assert!(said("forerun measure localhost:8443").contains("https://"));
+        assert!(said("forerun measure http://host.example/").contains("write https://"));
+        assert!(said("forerun measure https://").contains("is no URL"));
+        assert!(said("forerun measure src --link slow4g").contains("did you mean `slow-4g`"));
+        assert!(said("forerun measure src --link down=0").contains("nothing would ever arrive"));
+        assert!(said("forerun measure src --delivery psh").contains("push-all"));
+        assert!(said("forerun measure src --delivery no.toml").contains("cannot read no.toml"));
+        assert!(said("forerun measure src --visit again").contains("[possible values: first, "));
+        assert!(said("forerun measure src --think 200").contains("200ms"));
+        assert!(said("forerun measure src --save push.toml").contains("--search"));
+        assert!(said("forerun measure src --authority a.pem").contains("for a URL"));
+        assert!(said("forerun measure src --repeat 0").contains("1.."));
+        let current = "forerun measure src --client current";
+        assert!(said(&format!("{current} --delivery push")).contains("chromium-103"));
+        assert!(said(&format!("{current} --search")).contains("refuses"));
+        let url = "forerun measure https://host.example/";
+        assert!(said(&format!("{url} --link 3g")).contains("for a directory"));
+        assert!(said(&format!("{url} --search")).contains("for a directory"));
+        assert!(said(&format!("{url} --visit changed")).contains("for a directory"));
+        assert!(said(&format!("{url} --delivery link")).contains("none, hints or push"));
+        assert!(said(&format!("{url} --page /a/**")).contains("name each page"));
+        assert!(said(&format!("{url} --page //other.example/")).contains("on its own"));
+    }
+
+    #[test]
+    fn times_are_read_with_their_unit() {
+        assert_eq!(time("200ms"), Ok(Duration::from_millis(200)));
+        assert_eq!(time("1.5s"), Ok(Duration::from_millis(1500)));
+        for wrong in ["", "5", "s", "-1s", "infs", "NaNms", "1e30s", "1m"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
 }

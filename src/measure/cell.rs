@@ -14,11 +14,16 @@ use super::page_load::{Cache, LoadOptions};
 use super::remote::Remote;
 use super::sample::{Band, Comparison, Looks, Sampling, Side, Summary, holm};
 use super::stage::{Run, Stage};
-use super::timeline::{Metric, Timeline};
+use super::stop::Stop;
+use super::timeline::{Metric, Timeline, Totals};
 use crate::site::UrlPath;
 
 /// Segments of a handshake's flight, by which it opens the congestion window.
 const HANDSHAKE_SEGMENTS: f64 = 3.0;
+
+/// Time between two visits: short lifetimes are over, so that validators are used; long ones are
+/// not.
+pub(super) const BETWEEN_VISITS: Duration = Duration::from_hours(24);
 
 /// What loads pages.
 pub(super) enum Rig {
@@ -52,10 +57,31 @@ pub(super) struct Plan<'a> {
     pub(super) deliveries: &'a [Delivery],
     pub(super) client: &'a LoadOptions,
     pub(super) looks: Arc<Looks>,
-    /// Asked between two loads; what there is then is what is found.
-    pub(super) is_stopped: &'a dyn Fn() -> bool,
-    /// Told after each load.
-    pub(super) loaded: &'a dyn Fn(),
+    /// How often everything is loaded where once would do.
+    pub(super) repeat: usize,
+    /// Whether anybody will look at single exchanges.
+    pub(super) keeps_exchanges: bool,
+    /// What there is when it is set is what is found.
+    pub(super) stop: &'a Stop,
+    /// Told of loads that are done, and of more to come than was thought.
+    pub(super) progress: &'a dyn Fn(Progress),
+}
+
+/// What is told of a measurement under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Another load is done.
+    Loaded,
+    /// So many loads are added to those that were expected.
+    More(usize),
+}
+
+/// One load, and what is left of it.
+#[derive(Debug, Clone)]
+struct Loaded {
+    /// Without exchanges if nobody will look at them.
+    timeline: Timeline,
+    totals: Totals,
 }
 
 /// The loads of one cell, as they come.
@@ -64,9 +90,15 @@ struct Loads<'a> {
     place: &'a Place,
     plan: &'a Plan<'a>,
     /// By delivery: what was loaded so far.
-    timelines: Vec<Vec<Timeline>>,
+    loaded: Vec<Vec<Arc<Loaded>>>,
+    /// By delivery: `load` of pairs in milliseconds, `none` first.
+    load_pairs: Vec<Vec<(f64, f64)>>,
     /// Loads of `none` that repeat exactly, by seed.
-    repeated: BTreeMap<u64, Timeline>,
+    repeated: BTreeMap<u64, Arc<Loaded>>,
+    /// Bytes of the document and of what else blocks rendering, as `none` loaded them.
+    blocking_bytes: Option<(u64, u64)>,
+    /// What a client that was there before holds, over the real network.
+    held: Option<Cache>,
 }
 
 impl Place {
@@ -76,9 +108,9 @@ impl Place {
     }
 
     /// Returns how many loads it takes at least.
-    pub(super) fn loads_min(&self, deliveries: usize, looks: &Looks) -> usize {
+    pub(super) fn loads_min(&self, deliveries: usize, repeat: usize, looks: &Looks) -> usize {
         if self.repeats_exactly() {
-            return deliveries;
+            return deliveries * repeat;
         }
         let pairs = looks.sizes().first().copied().unwrap_or_default();
         // Each delivery with its `none`, and `none` with itself.
@@ -117,8 +149,11 @@ pub(super) fn measure(rig: &Rig, place: &Place, plan: &Plan<'_>) -> anyhow::Resu
         rig,
         place,
         plan,
-        timelines: vec![Vec::new(); plan.deliveries.len()],
+        loaded: vec![Vec::new(); plan.deliveries.len()],
+        load_pairs: vec![Vec::new(); plan.deliveries.len()],
         repeated: BTreeMap::new(),
+        blocking_bytes: None,
+        held: None,
     };
     let mut cell = Cell {
         page: place.name(),
@@ -130,52 +165,41 @@ pub(super) fn measure(rig: &Rig, place: &Place, plan: &Plan<'_>) -> anyhow::Resu
     };
     if place.repeats_exactly() {
         loads.once_each()?;
+        cell.bound = loads.bound();
         cell.rows = loads.exact_rows();
     } else {
         let (mut samplings, control) = loads.sample()?;
         // An interval that nobody corrected would be read as if there were no other.
         holm(&mut samplings, plan.looks.confidence());
+        cell.bound = loads.bound();
         cell.rows = loads.sampled_rows(&samplings);
         cell.control = Some(control);
     }
-    cell.bound = bound(rig, place, plan, &cell.rows);
     Ok(cell)
-}
-
-/// Returns the earliest first render that any plan could attain (F11): the head of the document and
-/// all that blocks rendering, in one flight after another.
-fn bound(rig: &Rig, place: &Place, plan: &Plan<'_>, rows: &[Row]) -> Option<Duration> {
-    let (Rig::Simulated { stage, think }, Page::Simulated(page, link)) = (rig, &place.page) else {
-        return None;
-    };
-    let none = &rows
-        .first()
-        .filter(|_| place.visit == Visit::First)?
-        .timeline;
-    let (document, others) = none.exchanges.split_first()?;
-    let blocking = others.iter().filter(|exchange| exchange.blocks_render);
-    let bytes = |bytes: u64| u32::try_from(bytes).map_or(f64::INFINITY, f64::from);
-    let terms = Terms {
-        round_trip: link.round_trip.as_secs_f64(),
-        rate: link.down.map_or(f64::INFINITY, |bits| bytes(bits / 8)),
-        // The handshake has opened the window by the segments that it took.
-        window: bound::FIRST_FLIGHT + HANDSHAKE_SEGMENTS * bound::SEGMENT,
-        setup: none.marks.connected.as_secs_f64(),
-        think: think.as_secs_f64(),
-        client_delay: plan.client.client_delay.as_secs_f64(),
-        html: bytes(document.bytes.min(stage.opening_length(page))),
-        critical: bytes(blocking.map(|exchange| exchange.bytes).sum()),
-    };
-    terms.first_render_bound()
 }
 
 impl Loads<'_> {
     fn once_each(&mut self) -> anyhow::Result<()> {
         for delivery in 0..self.plan.deliveries.len() {
-            if (self.plan.is_stopped)() {
-                break;
+            let mut first = None;
+            for time in 0..self.plan.repeat {
+                if self.plan.stop.is_set() {
+                    return Ok(());
+                }
+                let timeline = self.load(delivery, 0)?;
+                if first
+                    .as_ref()
+                    .is_some_and(|first| Some(first) != timeline.as_ref())
+                {
+                    let (page, delivery) = (self.place.name(), &self.plan.deliveries[delivery]);
+                    anyhow::bail!(
+                        "load {} of {page} with {delivery} differs from the first: a simulation \
+                         must repeat, so please report this",
+                        time + 1
+                    );
+                }
+                first = first.or(timeline);
             }
-            self.load(delivery, 0)?;
         }
         Ok(())
     }
@@ -189,19 +213,14 @@ impl Loads<'_> {
         };
         // The last is `none` against itself.
         let mut samplings: Vec<_> = (0..=others).map(|_| sampling()).collect();
-        while samplings.iter().any(|sampling| !sampling.is_done()) {
+        let goes_on = |samplings: &[Sampling]| samplings.iter().any(|sampling| !sampling.is_done());
+        while goes_on(&samplings) && !self.plan.stop.is_set() {
             for (index, sampling) in samplings.iter_mut().enumerate() {
-                if sampling.is_done() {
-                    continue;
-                }
-                if (self.plan.is_stopped)() {
-                    break;
-                }
                 let other = if index == others { 0 } else { index + 1 };
-                self.pair(sampling, other)?;
-            }
-            if (self.plan.is_stopped)() {
-                break;
+                if !sampling.is_done() && !self.plan.stop.is_set() {
+                    self.pair(sampling, other)?;
+                    self.expect_more(sampling);
+                }
             }
         }
         let mut comparisons: Vec<_> = samplings.iter().map(Sampling::comparison).collect();
@@ -209,41 +228,85 @@ impl Loads<'_> {
         Ok((comparisons, control))
     }
 
+    /// Tells how many loads a sampling takes that is not done after a look.
+    fn expect_more(&self, sampling: &Sampling) {
+        let sizes = self.plan.looks.sizes();
+        let tries = sampling.pairs().len() + sampling.failed();
+        let look = sizes.iter().position(|&size| size == tries);
+        let next = look.and_then(|look| sizes.get(look + 1));
+        if let Some(next) = next.filter(|_| !sampling.is_done()) {
+            (self.plan.progress)(Progress::More(2 * (next - tries)));
+        }
+    }
+
     fn pair(&mut self, sampling: &mut Sampling, other: usize) -> anyhow::Result<()> {
         let pair = (sampling.pairs().len() + sampling.failed()) as u64;
-        let (mut none_ms, mut other_ms) = (f64::NAN, f64::NAN);
+        let (mut none, mut with) = (None, None);
         for side in sampling.next_pair() {
             match side {
-                Side::None => none_ms = self.load(0, 2 * pair)?,
-                Side::Other => other_ms = self.load(other, 2 * pair + 1)?,
+                Side::None => none = self.load(0, 2 * pair)?,
+                Side::Other => with = self.load(other, 2 * pair + 1)?,
             }
         }
-        sampling.push(none_ms, other_ms);
+        // Stopped between the two.
+        let (Some(none), Some(with)) = (none, with) else {
+            return Ok(());
+        };
+        let ms = |timeline: &Timeline, metric: Metric| match timeline.failure {
+            None => milliseconds(metric.of(&timeline.marks)),
+            Some(_) => f64::NAN,
+        };
+        let of = |metric| (ms(&none, metric), ms(&with, metric));
+        let (first_renders, loads) = (of(Metric::FirstRender), of(Metric::Load));
+        sampling.push(first_renders.0, first_renders.1);
+        if (loads.0 - loads.1).is_finite() {
+            self.load_pairs[other].push(loads);
+        }
         Ok(())
     }
 
-    /// Loads once; returns the first render in milliseconds, not a number if the load failed.
-    fn load(&mut self, delivery: usize, seed: u64) -> anyhow::Result<f64> {
+    /// Loads once; nothing comes of it if it was stopped.
+    fn load(&mut self, delivery: usize, seed: u64) -> anyhow::Result<Option<Timeline>> {
+        let sampled = !self.place.repeats_exactly();
+        let known = self.repeated.get(&seed);
+        if let Some(known) = known.filter(|_| delivery == 0 && sampled).cloned() {
+            let timeline = known.timeline.clone();
+            self.loaded[0].push(known);
+            (self.plan.progress)(Progress::Loaded);
+            return Ok(Some(timeline));
+        }
         let timeline = match &self.place.page {
-            Page::Simulated(..) if delivery == 0 && self.repeated.contains_key(&seed) => {
-                self.repeated[&seed].clone()
-            }
-            Page::Simulated(page, link) => {
-                let timeline = self.simulate(page, link, delivery, seed)?;
-                if delivery == 0 {
-                    self.repeated.insert(seed, timeline.clone());
-                }
-                timeline
-            }
+            Page::Simulated(page, link) => Some(self.simulate(page, link, delivery, seed)?),
             Page::Real(url) => self.fetch(url, delivery),
         };
-        let first_render = match timeline.failure {
-            None => milliseconds(timeline.marks.first_render),
-            Some(_) => f64::NAN,
+        let Some(timeline) = timeline else {
+            return Ok(None);
         };
-        self.timelines[delivery].push(timeline);
-        (self.plan.loaded)();
-        Ok(first_render)
+        if delivery == 0 && self.blocking_bytes.is_none() {
+            self.blocking_bytes = blocking_bytes(&timeline);
+        }
+        let loaded = Arc::new(Loaded {
+            totals: timeline.totals(),
+            timeline: self.kept(timeline.clone()),
+        });
+        if delivery == 0 && sampled && matches!(self.place.page, Page::Simulated(..)) {
+            self.repeated.insert(seed, Arc::clone(&loaded));
+        }
+        // Of equal loads one is enough.
+        if sampled || self.loaded[delivery].is_empty() {
+            self.loaded[delivery].push(loaded);
+        }
+        (self.plan.progress)(Progress::Loaded);
+        Ok(Some(timeline))
+    }
+
+    fn kept(&self, mut timeline: Timeline) -> Timeline {
+        if !self.plan.keeps_exchanges {
+            timeline.exchanges = Vec::new();
+            timeline.arrivals = Vec::new();
+            timeline.progress = Vec::new();
+        }
+        timeline
     }
 
     fn simulate(
@@ -270,9 +333,10 @@ impl Loads<'_> {
         })
     }
 
-    fn fetch(&self, url: &Url, delivery: usize) -> Timeline {
+    /// Loads over the real network.
+    fn fetch(&mut self, url: &Url, delivery: usize) -> Option<Timeline> {
         let Rig::Real(remote) = self.rig else {
-            return Timeline::default();
+            return None;
         };
         let way = self.plan.deliveries[delivery].way;
         let options = LoadOptions {
@@ -282,17 +346,49 @@ impl Loads<'_> {
         };
         let mut cache = Cache::default();
         if self.place.visit != Visit::First {
-            remote.load(url, &mut cache, &options);
+            if self.held.is_none() {
+                remote.load(url, &mut cache, &options, self.plan.stop)?;
+                cache.pass(BETWEEN_VISITS);
+                self.held = Some(cache);
+            }
+            cache = self.held.clone().unwrap_or_default();
         }
-        remote.load(url, &mut cache, &options)
+        remote.load(url, &mut cache, &options, self.plan.stop)
+    }
+
+    /// Returns the earliest first render that any plan could attain (F11): the head of the document
+    /// and all that blocks rendering, in one flight after another.
+    fn bound(&self) -> Option<Duration> {
+        let (Rig::Simulated { stage, think }, Page::Simulated(page, link)) =
+            (self.rig, &self.place.page)
+        else {
+            return None;
+        };
+        let none = self.loaded[0]
+            .first()
+            .filter(|_| self.place.visit == Visit::First)?;
+        let (document, others) = self.blocking_bytes?;
+        let bytes = |bytes: u64| u32::try_from(bytes).map_or(f64::INFINITY, f64::from);
+        let terms = Terms {
+            round_trip: link.round_trip.as_secs_f64(),
+            rate: link.down.map_or(f64::INFINITY, |bits| bytes(bits / 8)),
+            // The handshake has opened the window by the segments that it took.
+            window: bound::FIRST_FLIGHT + HANDSHAKE_SEGMENTS * bound::SEGMENT,
+            setup: none.timeline.marks.connected.as_secs_f64(),
+            think: think.as_secs_f64(),
+            client_delay: self.plan.client.client_delay.as_secs_f64(),
+            html: bytes(document.min(stage.opening_length(page))),
+            critical: bytes(others),
+        };
+        terms.first_render_bound()
     }
 
     fn exact_rows(self) -> Vec<Row> {
         let round_trip = self.place.link().round_trip;
         let mut none: Option<[f64; 2]> = None;
         let mut rows = Vec::new();
-        for (delivery, timelines) in self.plan.deliveries.iter().zip(self.timelines) {
-            let Some(timeline) = timelines.into_iter().next() else {
+        for (delivery, loaded) in self.plan.deliveries.iter().zip(self.loaded) {
+            let Some(timeline) = loaded.first().map(|loaded| &loaded.timeline) else {
                 break;
             };
             let found = [Metric::FirstRender, Metric::Load]
@@ -310,59 +406,62 @@ impl Loads<'_> {
             if rows.is_empty() && !failed {
                 none = Some(found);
             }
-            rows.push(row(delivery, vec![timeline], first, load));
+            rows.push(row(delivery, loaded, first, load));
         }
         rows
     }
 
     fn sampled_rows(self, gains: &[Comparison]) -> Vec<Row> {
         let round_trip = self.place.link().round_trip;
-        let loads = |timelines: &[Timeline]| -> Vec<f64> {
-            let loaded = timelines
-                .iter()
-                .filter(|timeline| timeline.failure.is_none());
-            loaded
-                .map(|timeline| milliseconds(timeline.marks.load))
-                .collect()
-        };
-        let none = loads(&self.timelines[0]);
-        let band = Band::new(Summary::of(&none).p50, round_trip);
         let looks = Arc::clone(&self.plan.looks);
         let deliveries = self.plan.deliveries.iter().enumerate();
         deliveries
-            .zip(self.timelines)
-            .filter(|(_, timelines)| !timelines.is_empty())
-            .map(|((index, delivery), timelines)| {
+            .zip(self.loaded)
+            .filter(|(_, loaded)| !loaded.is_empty())
+            .map(|((index, delivery), loaded)| {
                 let gain = index.checked_sub(1).map(|index| gains[index]);
                 let load_gain = gain.map(|_| {
-                    let others = loads(&timelines);
-                    let pairs: Vec<_> = none.iter().copied().zip(others).collect();
-                    Comparison::paired(&pairs, band, &looks)
+                    let pairs = &self.load_pairs[index];
+                    let none: Vec<_> = pairs.iter().map(|pair| pair.0).collect();
+                    let band = Band::new(Summary::of(&none).p50, round_trip);
+                    Comparison::paired(pairs, band, &looks)
                 });
-                row(delivery, timelines, gain, load_gain)
+                row(delivery, loaded, gain, load_gain)
             })
             .collect()
     }
 }
 
+/// Returns the bytes of a document and of what else blocks rendering.
+fn blocking_bytes(timeline: &Timeline) -> Option<(u64, u64)> {
+    let (document, others) = timeline.exchanges.split_first()?;
+    let blocking = others.iter().filter(|exchange| exchange.blocks_render);
+    Some((
+        document.bytes,
+        blocking.map(|exchange| exchange.bytes).sum(),
+    ))
+}
+
 /// Sums up the loads of a delivery; shows the one whose first render is the median.
 fn row(
     delivery: &Delivery,
-    mut timelines: Vec<Timeline>,
+    mut loaded: Vec<Arc<Loaded>>,
     gain: Option<Comparison>,
     load_gain: Option<Comparison>,
 ) -> Row {
-    timelines.sort_by_key(|timeline| (timeline.failure.is_some(), timeline.marks.first_render));
-    let loaded = timelines.partition_point(|timeline| timeline.failure.is_none());
+    let failed = |loaded: &Arc<Loaded>| loaded.timeline.failure.is_some();
+    loaded.sort_by_key(|loaded| (failed(loaded), loaded.timeline.marks.first_render));
+    let whole = loaded.partition_point(|loaded| !failed(loaded));
     let metrics = Metric::ALL.map(|metric| {
-        let of = |timeline: &Timeline| milliseconds(metric.of(&timeline.marks));
-        Summary::of(&timelines[..loaded].iter().map(of).collect::<Vec<_>>())
+        let of = |loaded: &Arc<Loaded>| milliseconds(metric.of(&loaded.timeline.marks));
+        Summary::of(&loaded[..whole].iter().map(of).collect::<Vec<_>>())
     });
-    let timeline = timelines.swap_remove(loaded.saturating_sub(1) / 2);
+    let Loaded { timeline, totals } =
+        Arc::unwrap_or_clone(loaded.swap_remove(whole.saturating_sub(1) / 2));
     Row {
         delivery: delivery.name.clone(),
         metrics,
-        totals: timeline.totals(),
+        totals,
         gain,
         load_gain,
         timeline,

@@ -16,6 +16,7 @@ use url::{Host, Url};
 
 use super::page_load::page::{Page, Parsed};
 use super::page_load::{self, Cache, LoadOptions};
+use super::stop::Stop;
 use super::timeline::Timeline;
 use crate::tls;
 
@@ -55,21 +56,35 @@ impl Remote {
     ///
     /// # Errors
     /// There is none; the error says what is there instead.
-    pub(super) fn check(&self, url: &Url) -> anyhow::Result<()> {
-        self.runtime
-            .block_on(connect(&self.connector, url))
-            .map(drop)
-            .with_context(|| format!("cannot measure {url}"))
+    pub(super) fn check(&self, url: &Url, stop: &Stop) -> anyhow::Result<()> {
+        let connected = self.runtime.block_on(async {
+            tokio::select! {
+                connected = connect(&self.connector, url) => connected.map(drop),
+                () = stop.wait() => Ok(()),
+            }
+        });
+        connected.with_context(|| format!("cannot measure {url}"))
     }
 
-    /// Loads a page.
-    pub(super) fn load(&self, url: &Url, cache: &mut Cache, options: &LoadOptions) -> Timeline {
+    /// Loads a page; nothing comes of it if it is stopped.
+    pub(super) fn load(
+        &self,
+        url: &Url,
+        cache: &mut Cache,
+        options: &LoadOptions,
+        stop: &Stop,
+    ) -> Option<Timeline> {
         let connect = || connect(&self.connector, url);
         let mut options = *options;
         options.limits.settling = options.limits.settling.min(SETTLING_MAX);
         let mut page = Page::new(url.clone(), Arc::clone(&self.parsed));
-        self.runtime
-            .block_on(page_load::load(connect, &mut page, cache, &options))
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = stop.wait() => None,
+                timeline = page_load::load(connect, &mut page, cache, &options) => Some(timeline),
+            }
+        })
     }
 }
 

@@ -23,7 +23,7 @@ mod table;
 mod tests;
 mod words;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
@@ -55,6 +55,24 @@ pub fn save(
         file.flush()
     });
     saved.with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Checks that a file can be written, before long work is begun for it. It is left as it is.
+///
+/// # Errors
+///
+/// If it cannot; the error names it.
+pub fn check(path: &Path) -> anyhow::Result<()> {
+    let is_new = !path.exists();
+    let opened = File::options().append(true).create(true).open(path);
+    let checked = opened.and_then(|_| {
+        if is_new {
+            fs::remove_file(path)
+        } else {
+            Ok(())
+        }
+    });
+    checked.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// Says in a sentence what sending ahead does to a site, or to its page.

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use url::Url;
 
+use super::cell::BETWEEN_VISITS;
 use super::delivery::{Ahead, Delivery};
 use super::findings::Visit;
 use super::link::{End, LinkOptions, Meter, link};
@@ -79,6 +80,8 @@ impl Stage {
             let options = SiteOptions {
                 push,
                 frozen: true,
+                // When a piece of a file has been read from the disk is no matter of virtual time.
+                memory_file_bytes_max: site.memory_bytes_max,
                 ..site.clone()
             };
             SiteRoot::open(options).map(Arc::new)
@@ -132,6 +135,7 @@ impl Stage {
             return self.once(site, run, &mut cache);
         }
         self.once(site, run, &mut cache)?;
+        cache.pass(BETWEEN_VISITS);
         let replaced = match run.visit {
             Visit::Changed => changed(site, run.page).and_then(|file| site.put(Arc::new(file))),
             Visit::First | Visit::Repeat => None,

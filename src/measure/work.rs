@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, bail};
 use globset::GlobBuilder;
 use indicatif::ProgressBar;
 
-use super::cell::{self, Page, Place, Plan, Rig};
+use super::cell::{self, Page, Place, Plan, Progress, Rig};
 use super::findings::Cell;
 use super::link::LinkOptions;
 use super::page_load::LoadOptions;
 use super::remote::Remote;
 use super::sample::Looks;
 use super::stage::Stage;
+use super::stop::Stop;
 use super::{MeasureOptions, Subject};
 use crate::site::{SiteOptions, SiteRoot, UrlPath};
 
@@ -58,7 +59,7 @@ impl<'a> Work<'a> {
     /// Returns how many loads it takes at least.
     pub(super) fn loads_min(&self) -> usize {
         let deliveries = self.options.deliveries.len();
-        let loads = |place: &Place| place.loads_min(deliveries, &self.looks);
+        let loads = |place: &Place| place.loads_min(deliveries, self.options.repeat, &self.looks);
         self.places.iter().map(loads).sum()
     }
 
@@ -66,21 +67,17 @@ impl<'a> Work<'a> {
     ///
     /// # Errors
     /// Nothing can be loaded at all.
-    pub(super) fn measure(
-        &self,
-        stopped: &AtomicBool,
-        bar: &ProgressBar,
-    ) -> anyhow::Result<Vec<Cell>> {
+    pub(super) fn measure(&self, stop: &Stop, bar: &ProgressBar) -> anyhow::Result<Vec<Cell>> {
         let next = AtomicUsize::new(0);
         let cells: Mutex<Vec<Option<Cell>>> = Mutex::new(vec![None; self.places.len()]);
         let work = || -> anyhow::Result<()> {
-            let rig = self.rig()?;
-            while !stopped.load(Ordering::Relaxed) {
+            let rig = self.rig(stop)?;
+            while !stop.is_set() {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(place) = self.places.get(index) else {
                     break;
                 };
-                let cell = self.cell(&rig, place, stopped, bar)?;
+                let cell = self.cell(&rig, place, stop, bar)?;
                 cells.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(cell);
             }
             Ok(())
@@ -102,7 +99,7 @@ impl<'a> Work<'a> {
         &self,
         rig: &Rig,
         place: &Place,
-        stopped: &AtomicBool,
+        stop: &Stop,
         bar: &ProgressBar,
     ) -> anyhow::Result<Cell> {
         let plan = Plan {
@@ -113,13 +110,18 @@ impl<'a> Work<'a> {
                 ..LoadOptions::default()
             },
             looks: Arc::clone(&self.looks),
-            is_stopped: &|| stopped.load(Ordering::Relaxed),
-            loaded: &|| bar.inc(1),
+            repeat: self.options.repeat,
+            keeps_exchanges: self.options.output.draws_exchanges(),
+            stop,
+            progress: &|progress| match progress {
+                Progress::Loaded => bar.inc(1),
+                Progress::More(loads) => bar.inc_length(loads as u64),
+            },
         };
         cell::measure(rig, place, &plan)
     }
 
-    fn rig(&self) -> anyhow::Result<Rig> {
+    fn rig(&self, stop: &Stop) -> anyhow::Result<Rig> {
         Ok(match &self.options.subject {
             Subject::Site { site, think, .. } => Rig::Simulated {
                 stage: Box::new(Stage::open(site)?),
@@ -128,7 +130,7 @@ impl<'a> Work<'a> {
             Subject::Urls { urls, authorities } => {
                 let remote = Remote::open(authorities)?;
                 if let Some(url) = urls.first() {
-                    remote.check(url)?;
+                    remote.check(url, stop)?;
                 }
                 Rig::Real(remote)
             }

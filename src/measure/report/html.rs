@@ -231,10 +231,7 @@ fn notes(out: &mut String, findings: &Findings, not_drawn: usize) {
         say("Nothing was measured, so there is nothing to show.");
     }
     if findings.simulated {
-        say(
-            "The links are simulated, the server, TLS and HTTP/2 are real. There is no cost of \
-             computing in it: no parsing, layout or script takes time.",
-        );
+        say("The links are simulated, the server, TLS and HTTP/2 are real.");
     } else {
         say("Measured over the real network: what was there besides is in the intervals.");
     }

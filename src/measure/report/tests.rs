@@ -13,7 +13,7 @@ use crate::measure::findings::{Findings, Visit};
 use crate::measure::sample::{Comparison, Verdict};
 use crate::terminal::Style;
 
-use super::{COLUMNS_MAX, Pages, html, picture, save, write_har, write_json, write_table};
+use super::{COLUMNS_MAX, Pages, check, html, picture, save, write_har, write_json, write_table};
 use super::{effect, headline, sentence};
 use markup::{attributes, check_balanced};
 
@@ -461,8 +461,20 @@ fn a_picture_is_a_file_of_its_own() {
 fn a_report_that_cannot_be_written_says_which() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.html");
-    save(&path, |file| file.write_all(b"whole")).unwrap();
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole");
-    let error = save(folder.path(), |_| Ok(())).unwrap_err();
-    assert!(error.to_string().starts_with("cannot write `"), "{error}");
+    check(&path).unwrap();
+    assert!(!path.exists(), "a check leaves nothing behind");
+    save(&path, |file| {
+        file.write_all(html(&fixture::one()).as_bytes())
+    })
+    .unwrap();
+    check(&path).unwrap();
+    let saved = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(saved, html(&fixture::one()));
+    for error in [
+        check(folder.path()).unwrap_err(),
+        check(&folder.path().join("no/such.html")).unwrap_err(),
+        save(folder.path(), |_| Ok(())).unwrap_err(),
+    ] {
+        assert!(error.to_string().starts_with("cannot write `"), "{error}");
+    }
 }
