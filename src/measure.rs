@@ -39,7 +39,7 @@ use url::Url;
 use self::delivery::Delivery;
 use self::findings::{Findings, Visit};
 use self::link::LinkOptions;
-use self::page_load::Client;
+use self::page_load::{Client, Limits, LoadOptions};
 use self::report::Pages;
 use self::stop::Stop;
 use self::work::Work;
@@ -59,6 +59,8 @@ pub struct MeasureOptions {
     pub client: Client,
     /// From bytes arriving to a request leaving.
     pub client_delay: Duration,
+    /// How long a page may take to load.
+    pub timeout: Duration,
     /// How often every load is simulated where once would do; it is an error if one differs.
     pub repeat: usize,
     /// Whether the best plan is looked for.
@@ -108,6 +110,21 @@ pub struct Output {
     pub har: Option<PathBuf>,
     /// A page with pictures.
     pub html: Option<PathBuf>,
+}
+
+impl MeasureOptions {
+    /// Returns how pages are loaded.
+    fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            client: self.client,
+            client_delay: self.client_delay,
+            limits: Limits {
+                duration: self.timeout,
+                ..Limits::default()
+            },
+            ..LoadOptions::default()
+        }
+    }
 }
 
 impl Output {

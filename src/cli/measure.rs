@@ -84,6 +84,13 @@ pub(super) struct MeasureArguments {
           help_heading = NETWORK)]
     client_delay: Duration,
 
+    /// How long a page may take to load before it is given up
+    ///
+    /// On a simulated link that time is simulated too. Example: --timeout 30s
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = time,
+          help_heading = NETWORK)]
+    timeout: Duration,
+
     /// Trust this certificate authority too (PEM), for a URL
     ///
     /// Example: forerun measure URL --authority certs/authority.pem
@@ -113,7 +120,7 @@ pub(super) struct MeasureArguments {
 
     /// Print JSON
     ///
-    /// Example: forerun measure --json | jq '.cells[].rows[].metrics'
+    /// Example: forerun measure --json | jq '.cells[].deliveries[].first_render_ms.p50'
     #[arg(long, help_heading = REPORT)]
     json: bool,
 
@@ -178,6 +185,7 @@ pub(super) fn measure(arguments: MeasureArguments) -> anyhow::Result<MeasureOpti
         visits,
         client,
         client_delay: arguments.client_delay,
+        timeout: arguments.timeout,
         repeat: arguments.repeat as usize,
         search: arguments.search.then_some(Search {
             save: arguments.save,
@@ -365,6 +373,7 @@ mod tests {
         assert_eq!(options.visits, [Visit::First]);
         assert_eq!(options.client, Client::Chromium103);
         assert_eq!(options.client_delay, Duration::from_millis(10));
+        assert_eq!(options.timeout, Duration::from_mins(2));
         assert_eq!((options.repeat, options.validate), (1, false));
         assert_eq!(options.output, Output::default());
         assert_eq!(options.search, None);

@@ -13,7 +13,6 @@ use indicatif::ProgressBar;
 use super::cell::{self, Page, Place, Plan, Progress, Rig};
 use super::findings::Cell;
 use super::link::LinkOptions;
-use super::page_load::LoadOptions;
 use super::remote::Remote;
 use super::sample::Looks;
 use super::stage::Stage;
@@ -70,15 +69,18 @@ impl<'a> Work<'a> {
     pub(super) fn measure(&self, stop: &Stop, bar: &ProgressBar) -> anyhow::Result<Vec<Cell>> {
         let next = AtomicUsize::new(0);
         let cells: Mutex<Vec<Option<Cell>>> = Mutex::new(vec![None; self.places.len()]);
+        let places: Vec<_> = self.places.iter().enumerate().collect();
+        let shares: Vec<_> = places.chunks(self.share()).collect();
         let work = || -> anyhow::Result<()> {
             let rig = self.rig(stop)?;
-            while !stop.is_set() {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(place) = self.places.get(index) else {
-                    break;
-                };
-                let cell = self.cell(&rig, place, stop, bar)?;
-                cells.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(cell);
+            while let Some(share) = shares.get(next.fetch_add(1, Ordering::Relaxed)) {
+                for &(index, place) in *share {
+                    if stop.is_set() {
+                        return Ok(());
+                    }
+                    let cell = self.cell(&rig, place, stop, bar)?;
+                    cells.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(cell);
+                }
             }
             Ok(())
         };
@@ -104,11 +106,7 @@ impl<'a> Work<'a> {
     ) -> anyhow::Result<Cell> {
         let plan = Plan {
             deliveries: &self.options.deliveries,
-            client: &LoadOptions {
-                client_delay: self.options.client_delay,
-                client: self.options.client,
-                ..LoadOptions::default()
-            },
+            client: &self.options.load_options(),
             looks: Arc::clone(&self.looks),
             repeat: self.options.repeat,
             keeps_exchanges: self.options.output.draws_exchanges(),
@@ -135,6 +133,19 @@ impl<'a> Work<'a> {
                 Rig::Real(remote)
             }
         })
+    }
+
+    /// Returns how many places in a row one worker takes: all of a page, which it then reads once;
+    /// but each alone where pages are few.
+    fn share(&self) -> usize {
+        let of_page = match &self.options.subject {
+            Subject::Site { links, .. } => links.len() * self.options.visits.len(),
+            Subject::Urls { .. } => 1,
+        };
+        if self.places.len() < 4 * of_page * self.workers() {
+            return 1;
+        }
+        of_page.max(1)
     }
 
     /// Simulations take no notice of each other. Over the real network they would.

@@ -153,7 +153,18 @@ impl SiteRoot {
     /// was compared with the disk less than a second ago; else call [`Self::prepare`].
     ///
     /// The path is decoded. It need not be valid: no other is known.
+    ///
+    /// On a site that is [frozen](SiteOptions::frozen) it looks at the disk where that is needed:
+    /// what is answered must not depend on what was asked before.
     pub fn ready(&self, path: &str) -> Option<Arc<Site>> {
+        self.known(path).or_else(|| {
+            let path = UrlPath::decoded(path).ok();
+            let path = path.filter(|_| self.loader.options.frozen)?;
+            Some(self.prepare_blocking(&path))
+        })
+    }
+
+    fn known(&self, path: &str) -> Option<Arc<Site>> {
         let site = self.loader.site.load();
         let now_ms = self.loader.now_ms();
         let slot = site

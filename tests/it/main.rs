@@ -27,6 +27,7 @@ mod http1;
 mod keys;
 mod live;
 mod log;
+mod measure;
 mod push;
 mod records;
 mod schedule;

@@ -351,8 +351,8 @@ impl<P: Wants> Load<'_, P> {
         let limits = &self.options.limits;
         let why = if self.started.elapsed() >= limits.duration {
             format!(
-                "the page never ends: stopped after {} s",
-                limits.duration.as_secs()
+                "the page had not loaded after {} s: given up",
+                limits.duration.as_secs_f64()
             )
         } else if self.wire.bytes() > limits.bytes {
             format!("the page is larger than {} MB: stopped", limits.bytes >> 20)

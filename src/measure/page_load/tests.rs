@@ -554,9 +554,9 @@ async fn a_document_that_does_not_come_is_told() {
         ),
         (
             "/ : 200 text/html | hang",
-            "the page never ends: stopped after 120 s",
+            "the page had not loaded after 120 s: given up",
         ),
-        ("/ : hang", "the page never ends: stopped after 120 s"),
+        ("/ : hang", "the page had not loaded after 120 s: given up"),
         (
             "/ : header content-encoding: br | 200 text/html | end",
             "https://localhost/: is encoded (br), though it was asked not to be",
