@@ -120,7 +120,7 @@ pub(super) struct MeasureArguments {
 
     /// Print JSON
     ///
-    /// Example: forerun measure --json | jq '.cells[].deliveries[].first_render_ms.p50'
+    /// Example: forerun measure --json | jq .headline
     #[arg(long, help_heading = REPORT)]
     json: bool,
 
@@ -296,8 +296,8 @@ fn deliveries(
     }
     let mut chosen = vec![Delivery::none()];
     for name in names {
-        let named = name.replace('-', " ");
-        let delivery = match known.iter().find(|known| known.name == named) {
+        let spaced = name.replace('-', " ");
+        let delivery = match known.iter().find(|known| known.name == spaced) {
             Some(known) => known.clone(),
             None if is_ours => plan(name)?,
             None => bail!(

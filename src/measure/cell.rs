@@ -35,7 +35,12 @@ pub(super) enum Rig {
         think: Duration,
     },
     /// Over the real network.
-    Real(Remote),
+    Real {
+        /// The server.
+        remote: Remote,
+        /// Round-trip time to it.
+        round_trip: Duration,
+    },
 }
 
 /// What a cell is about.
@@ -124,7 +129,7 @@ impl Place {
         }
     }
 
-    fn link(&self) -> LinkFacts {
+    fn link(&self, rig: &Rig) -> LinkFacts {
         match &self.page {
             Page::Simulated(_, link) => LinkFacts {
                 name: link.name.clone(),
@@ -133,7 +138,10 @@ impl Place {
             },
             Page::Real(_) => LinkFacts {
                 name: "the network".to_owned(),
-                round_trip: Duration::ZERO,
+                round_trip: match rig {
+                    Rig::Real { round_trip, .. } => *round_trip,
+                    Rig::Simulated { .. } => Duration::ZERO,
+                },
                 down: None,
             },
         }
@@ -158,7 +166,7 @@ pub(super) fn measure(rig: &Rig, place: &Place, plan: &Plan<'_>) -> anyhow::Resu
     let mut cell = Cell {
         page: place.name(),
         visit: place.visit,
-        link: place.link(),
+        link: place.link(rig),
         rows: Vec::new(),
         control: None,
         bound: None,
@@ -208,7 +216,7 @@ impl Loads<'_> {
     fn sample(&mut self) -> anyhow::Result<(Vec<Comparison>, Comparison)> {
         let others = self.plan.deliveries.len() - 1;
         let sampling = || {
-            let round_trip = self.place.link().round_trip;
+            let round_trip = self.place.link(self.rig).round_trip;
             Sampling::new(Arc::clone(&self.plan.looks), round_trip, others)
         };
         // The last is `none` against itself.
@@ -335,7 +343,7 @@ impl Loads<'_> {
 
     /// Loads over the real network.
     fn fetch(&mut self, url: &Url, delivery: usize) -> Option<Timeline> {
-        let Rig::Real(remote) = self.rig else {
+        let Rig::Real { remote, .. } = self.rig else {
             return None;
         };
         let way = self.plan.deliveries[delivery].way;
@@ -364,9 +372,15 @@ impl Loads<'_> {
         else {
             return None;
         };
-        let none = self.loaded[0]
-            .first()
-            .filter(|_| self.place.visit == Visit::First)?;
+        if self.place.visit != Visit::First {
+            return None;
+        }
+        // Where packets are lost, some handshakes are late by chance.
+        let connected = self.loaded[0]
+            .iter()
+            .filter(|loaded| loaded.timeline.failure.is_none())
+            .map(|loaded| loaded.timeline.marks.connected)
+            .min()?;
         let (document, others) = self.blocking_bytes?;
         let bytes = |bytes: u64| u32::try_from(bytes).map_or(f64::INFINITY, f64::from);
         let terms = Terms {
@@ -374,7 +388,7 @@ impl Loads<'_> {
             rate: link.down.map_or(f64::INFINITY, |bits| bytes(bits / 8)),
             // The handshake has opened the window by the segments that it took.
             window: bound::FIRST_FLIGHT + HANDSHAKE_SEGMENTS * bound::SEGMENT,
-            setup: none.timeline.marks.connected.as_secs_f64(),
+            setup: connected.as_secs_f64(),
             think: think.as_secs_f64(),
             client_delay: self.plan.client.client_delay.as_secs_f64(),
             html: bytes(document.min(stage.opening_length(page))),
@@ -384,7 +398,7 @@ impl Loads<'_> {
     }
 
     fn exact_rows(self) -> Vec<Row> {
-        let round_trip = self.place.link().round_trip;
+        let round_trip = self.place.link(self.rig).round_trip;
         let mut none: Option<[f64; 2]> = None;
         let mut rows = Vec::new();
         for (delivery, loaded) in self.plan.deliveries.iter().zip(self.loaded) {
@@ -412,7 +426,7 @@ impl Loads<'_> {
     }
 
     fn sampled_rows(self, gains: &[Comparison]) -> Vec<Row> {
-        let round_trip = self.place.link().round_trip;
+        let round_trip = self.place.link(self.rig).round_trip;
         let looks = Arc::clone(&self.plan.looks);
         let deliveries = self.plan.deliveries.iter().enumerate();
         deliveries

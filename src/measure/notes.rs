@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::findings::{Findings, Row};
+use super::findings::Findings;
 
 /// What is said of one kind of trouble before the rest is only counted.
 const LISTED_MAX: usize = 5;
@@ -63,23 +63,15 @@ fn left_out(findings: &Findings) -> Option<String> {
     })
 }
 
-/// Says what is wrong with pages that loaded: once for each page.
+/// Says what is wrong with pages that loaded: each names its URL, and is said once.
 fn complaints(findings: &Findings) -> Vec<String> {
+    let rows = findings.cells.iter().flat_map(|cell| &cell.rows);
+    let complaints = rows.filter_map(|row| row.timeline.complaint.as_ref());
     let mut said = BTreeSet::new();
-    let mut sentences = Vec::new();
-    for cell in &findings.cells {
-        let complaints = cell.rows.iter().filter_map(complaint);
-        for complaint in complaints {
-            if said.insert((&cell.page, complaint)) {
-                sentences.push(format!("{}: {complaint}", cell.page));
-            }
-        }
-    }
-    sentences
-}
-
-fn complaint(row: &Row) -> Option<&str> {
-    row.timeline.complaint.as_deref()
+    complaints
+        .filter(|complaint| said.insert(*complaint))
+        .cloned()
+        .collect()
 }
 
 /// Says which deliveries failed where `none` did not: their row says why, this that it matters.
@@ -110,7 +102,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::measure::findings::{Cell, LinkFacts, Visit};
+    use crate::measure::findings::{Cell, LinkFacts, Row, Visit};
     use crate::measure::sample::Summary;
     use crate::measure::timeline::{Timeline, Totals};
 
@@ -144,7 +136,7 @@ mod tests {
     fn what_is_the_same_over_every_link_is_said_once() {
         let wrong = || Timeline {
             left_out: 3,
-            complaint: Some("was cut off".to_owned()),
+            complaint: Some("https://localhost/a.css is too long".to_owned()),
             ..Timeline::default()
         };
         let failed = Timeline {
@@ -160,7 +152,7 @@ mod tests {
             of(&findings),
             [
                 "/: 3 resources of other origins left out, which real loads fetch",
-                "/: was cut off",
+                "https://localhost/a.css is too long",
             ]
         );
         let broken = vec![row("none", wrong()), row("push", failed)];
@@ -171,8 +163,7 @@ mod tests {
             [
                 "6 resources of other origins left out, which real loads fetch: on 2 pages, most \
                  on / (3)",
-                "/: was cut off",
-                "/b: was cut off",
+                "https://localhost/a.css is too long",
                 "/b loads on 4g, but not with push: the server reset the stream",
             ]
         );
@@ -182,7 +173,7 @@ mod tests {
     fn of_many_complaints_the_rest_is_counted() {
         let wrong = |index: usize| {
             let timeline = Timeline {
-                complaint: Some("was cut off".to_owned()),
+                complaint: Some(format!("https://localhost/{index} was cut off")),
                 ..Timeline::default()
             };
             cell(&format!("/{index}"), "4g", vec![row("none", timeline)])
@@ -193,6 +184,6 @@ mod tests {
         };
         let notes = of(&findings);
         assert_eq!(notes.len(), LISTED_MAX + 1);
-        assert_eq!(notes[LISTED_MAX], "and 4 more pages with something wrong");
+        assert_eq!(notes[LISTED_MAX], "and 4 more things are wrong");
     }
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustls::CertificateError;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::{Host, Url};
@@ -52,15 +53,16 @@ impl Remote {
         })
     }
 
-    /// Checks that there is an HTTP/2 server, before anything long is begun.
+    /// Checks that there is an HTTP/2 server, before anything long is begun, and returns the
+    /// round-trip time to it: that of a TCP handshake.
     ///
     /// # Errors
     /// There is none; the error says what is there instead.
-    pub(super) fn check(&self, url: &Url, stop: &Stop) -> anyhow::Result<()> {
+    pub(super) fn check(&self, url: &Url, stop: &Stop) -> anyhow::Result<Duration> {
         let connected = self.runtime.block_on(async {
             tokio::select! {
-                connected = connect(&self.connector, url) => connected.map(drop),
-                () = stop.wait() => Ok(()),
+                connected = connect(&self.connector, url) => connected.map(|(_, took)| took),
+                () = stop.wait() => Ok(Duration::ZERO),
             }
         });
         connected.with_context(|| format!("cannot measure {url}"))
@@ -74,7 +76,11 @@ impl Remote {
         options: &LoadOptions,
         stop: &Stop,
     ) -> Option<Timeline> {
-        let connect = || connect(&self.connector, url);
+        let connect = || async {
+            connect(&self.connector, url)
+                .await
+                .map(|(stream, _)| stream)
+        };
         let mut options = *options;
         options.limits.settling = options.limits.settling.min(SETTLING_MAX);
         let mut page = Page::new(url.clone(), Arc::clone(&self.parsed));
@@ -88,7 +94,11 @@ impl Remote {
     }
 }
 
-async fn connect(connector: &TlsConnector, url: &Url) -> io::Result<TlsStream<TcpStream>> {
+/// Connects, and returns how long the handshake of TCP took.
+async fn connect(
+    connector: &TlsConnector,
+    url: &Url,
+) -> io::Result<(TlsStream<TcpStream>, Duration)> {
     let connecting = async {
         let (host, name) = match url.host() {
             Some(Host::Domain(name)) => (name.to_owned(), ServerName::try_from(name.to_owned())),
@@ -98,14 +108,14 @@ async fn connect(connector: &TlsConnector, url: &Url) -> io::Result<TlsStream<Tc
         };
         let name = name.map_err(io::Error::other)?;
         let port = url.port_or_known_default().unwrap_or(443);
-        let stream = TcpStream::connect((host.as_str(), port)).await?;
+        let (stream, took) = reach(&host, port).await?;
         stream.set_nodelay(true)?;
         let stream = connector
             .connect(name, stream)
             .await
             .map_err(|error| explain(&error))?;
         match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => Ok(stream),
+            Some(b"h2") => Ok((stream, took)),
             _ => Err(io::Error::other(
                 "the server does not speak HTTP/2 over TLS, and only that is measured",
             )),
@@ -120,13 +130,26 @@ async fn connect(connector: &TlsConnector, url: &Url) -> io::Result<TlsStream<Tc
     }
 }
 
+/// Tries the addresses of a host in turn.
+async fn reach(host: &str, port: u16) -> io::Result<(TcpStream, Duration)> {
+    let mut failure = io::Error::other("the name of the host has no address");
+    for address in tokio::net::lookup_host((host, port)).await? {
+        let started = Instant::now();
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok((stream, started.elapsed())),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
 /// Says what to do about what is most often wrong.
 fn explain(error: &io::Error) -> io::Error {
     let tls = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let fix = match tls {
-        Some(rustls::Error::InvalidCertificate(_)) => {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
             "; name the authority's certificate with --authority, as in \
              --authority certs/authority.pem"
         }

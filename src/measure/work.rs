@@ -127,10 +127,11 @@ impl<'a> Work<'a> {
             },
             Subject::Urls { urls, authorities } => {
                 let remote = Remote::open(authorities)?;
-                if let Some(url) = urls.first() {
-                    remote.check(url, stop)?;
+                let round_trip = urls.first().map(|url| remote.check(url, stop));
+                Rig::Real {
+                    remote,
+                    round_trip: round_trip.transpose()?.unwrap_or_default(),
                 }
-                Rig::Real(remote)
             }
         })
     }

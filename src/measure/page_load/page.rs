@@ -205,10 +205,16 @@ impl Page {
         };
         content_type.clone_into(&mut resource.content_type);
         resource.status = status;
+        let url = &resource.want.url;
+        if id.0 == 0 && status >= 400 {
+            self.complaint = Some(format!(
+                "{url} is answered {status}: what was measured is that"
+            ));
+        }
         if id.0 == 0 && !is_html(content_type) {
             self.is_html = false;
-            let url = &resource.want.url;
-            self.complaint = Some(format!("{url} is no HTML page but {content_type:?}"));
+            self.complaint
+                .get_or_insert_with(|| format!("{url} is no HTML page but {content_type:?}"));
         }
     }
 
