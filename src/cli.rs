@@ -89,6 +89,8 @@ enum Subcommands {
     /// The pages of a directory are loaded over simulated links by a simulated browser, from the
     /// real server: real TLS, real HTTP/2, the clock alone is not. Runs repeat to the byte. A URL
     /// is loaded over the real network.
+    // Each delivery says what is pushed, and virtual time knows no disk.
+    #[command(mut_arg("push", |arg| arg.hide(true)), mut_arg("memory_file", |arg| arg.hide(true)))]
     #[command(after_help = "Examples:\n  \
         forerun measure                              every page of ./site\n  \
         forerun measure public --page / --link 3g    one page on one link\n  \

@@ -396,7 +396,8 @@ mod tests {
     fn what_is_named_is_measured_once_each_and_none_first() {
         let options = parse(
             "forerun measure src --delivery push-all --delivery none --delivery push-all \
-             --link 3g --link slow-4g,loss=1% --link 3g --visit repeat --visit first --visit repeat \
+             --link 3g --link slow-4g,loss=1% --link 3g \
+             --visit repeat --visit first --visit repeat \
              --think 1.5s --client-delay 0ms --repeat 3",
         )
         .unwrap();

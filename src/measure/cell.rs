@@ -21,6 +21,10 @@ use crate::site::UrlPath;
 /// Segments of a handshake's flight, by which it opens the congestion window.
 const HANDSHAKE_SEGMENTS: f64 = 3.0;
 
+/// First loads of a page that fail before it is given up.
+const FAILURES_SIMULATED: usize = 3;
+const FAILURES_REAL: usize = 1;
+
 /// Time between two visits: short lifetimes are over, so that validators are used; long ones are
 /// not.
 pub(super) const BETWEEN_VISITS: Duration = Duration::from_hours(24);
@@ -221,11 +225,14 @@ impl Loads<'_> {
         };
         // The last is `none` against itself.
         let mut samplings: Vec<_> = (0..=others).map(|_| sampling()).collect();
-        let goes_on = |samplings: &[Sampling]| samplings.iter().any(|sampling| !sampling.is_done());
-        while goes_on(&samplings) && !self.plan.stop.is_set() {
+        let mut goes_on = true;
+        while goes_on {
+            goes_on = false;
             for (index, sampling) in samplings.iter_mut().enumerate() {
                 let other = if index == others { 0 } else { index + 1 };
-                if !sampling.is_done() && !self.plan.stop.is_set() {
+                let is_over = self.fails(0) || self.fails(other) || self.plan.stop.is_set();
+                if !is_over && !sampling.is_done() {
+                    goes_on = true;
                     self.pair(sampling, other)?;
                     self.expect_more(sampling);
                 }
@@ -234,6 +241,17 @@ impl Loads<'_> {
         let mut comparisons: Vec<_> = samplings.iter().map(Sampling::comparison).collect();
         let control = comparisons.pop().unwrap_or_else(|| sampling().comparison());
         Ok((comparisons, control))
+    }
+
+    /// Returns whether a page need not be loaded again with a delivery: it never does.
+    fn fails(&self, delivery: usize) -> bool {
+        let tries = match self.place.page {
+            Page::Simulated(..) => FAILURES_SIMULATED,
+            // What takes its whole time is not tried for hours.
+            Page::Real(_) => FAILURES_REAL,
+        };
+        let first = self.loaded[delivery].get(..tries);
+        first.is_some_and(|first| first.iter().all(|it| it.timeline.failure.is_some()))
     }
 
     /// Tells how many loads a sampling takes that is not done after a look.
@@ -253,10 +271,11 @@ impl Loads<'_> {
         for side in sampling.next_pair() {
             match side {
                 Side::None => none = self.load(0, 2 * pair)?,
+                Side::Other if self.fails(0) => {}
                 Side::Other => with = self.load(other, 2 * pair + 1)?,
             }
         }
-        // Stopped between the two.
+        // It was stopped between the two, or the first says all.
         let (Some(none), Some(with)) = (none, with) else {
             return Ok(());
         };

@@ -20,16 +20,8 @@ pub(super) fn of(findings: &Findings) -> Vec<String> {
         );
     }
     notes.extend(left_out(findings));
-    listed(
-        complaints(findings),
-        "pages with something wrong",
-        &mut notes,
-    );
-    listed(
-        failures(findings),
-        "rows with loads that failed",
-        &mut notes,
-    );
+    listed(complaints(findings), "things are wrong", &mut notes);
+    listed(failures(findings), "deliveries fail", &mut notes);
     notes
 }
 
