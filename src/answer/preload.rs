@@ -157,9 +157,12 @@ pub fn ahead(
 pub fn early(request: &Parts, peer: &Peer<'_>, site: &Site, options: Options) -> Option<HeaderMap> {
     // While the site is edited nothing is fresh, and what is hinted early must be: else Chromium
     // fetches it twice, or uses an old one.
-    let wanted =
-        options.live.is_none() && matches!(options.deliver, Deliver::Auto | Deliver::Hints);
-    if !wanted || peer.pushes != Pushes::Refused || !is_navigation(request) {
+    let wanted = match options.deliver {
+        Deliver::Auto => peer.pushes == Pushes::Refused,
+        Deliver::Hints => true,
+        Deliver::Push | Deliver::Link | Deliver::None => false,
+    };
+    if !wanted || options.live.is_some() || !is_navigation(request) {
         return None;
     }
     // The answer is 421, 405, or has no body.
