@@ -1,8 +1,8 @@
 //! Whose turn is first: RFC 9218 priorities, and what stands in for them.
 //!
 //! A class is eight times the urgency, and what the urgency leaves open on top: the opening of a
-//! page (its head, and its first content), then what blocks rendering, then the fonts that its text
-//! waits for, then the rest of the page, then what can wait for it.
+//! page (its head, and its first content), then what blocks rendering, then the rest of the page,
+//! then fonts, which draw no text that has not come, then what can wait for it.
 
 use http::HeaderMap;
 
@@ -21,8 +21,8 @@ const URGENCY_LOWEST: u8 = 7;
 
 const OPENING: u8 = 0;
 const BLOCKING: u8 = 1;
-const FONT: u8 = 2;
-const REST: u8 = 3;
+const REST: u8 = 2;
+const FONT: u8 = 3;
 const LATER: u8 = 4;
 /// Classes of one urgency.
 const STEPS: u8 = 8;
@@ -184,8 +184,8 @@ mod tests {
         let order = [
             page.class,
             style.class,
-            font.class,
             rest,
+            font.class,
             deferred.class,
             image.class,
         ];

@@ -33,6 +33,8 @@ pub(super) const SCRAP: usize = 1024;
 const BYPASS_MAX: usize = 64 * 1024;
 /// A body so small that giving turns would cost more than it could delay others.
 const TINY: u64 = 1024;
+/// The class that nothing overtakes but the head of a page: what blocks rendering.
+const URGENT: Class = Class(1);
 /// Queued bodies above which reset ones are looked for; doubled while a look finds none.
 const SWEEP_ABOVE: usize = 512;
 
@@ -114,7 +116,9 @@ impl Schedule {
     /// Takes a body. A small one leaves at once if that delays nobody.
     pub(super) fn add(&mut self, cx: &mut Context<'_>, job: Job) {
         let length = job.source.left();
-        let small = length <= TINY || (length <= FRAME_LENGTH as u64 && self.ready.is_empty());
+        // What is less urgent would delay a style sheet that is asked for in the same flight.
+        let delays_nobody = job.turn.class <= URGENT && self.ready.is_empty();
+        let small = length <= TINY || (length <= FRAME_LENGTH as u64 && delays_nobody);
         if !small || usize::try_from(length).is_ok_and(|length| length > self.bypass) {
             return self.queue(job);
         }

@@ -219,6 +219,26 @@ async fn a_style_sheet_does_not_wait_for_a_hundred_images() {
     assert!(waited <= WAIT_BYTES_MAX, "{waited} bytes");
 }
 
+/// A `Link` names fonts before the page is read that names the style sheet.
+#[tokio::test(start_paused = true)]
+async fn a_style_sheet_comes_before_small_fonts_that_were_asked_for_in_the_same_flight() {
+    let fixture = "
+        //- /0.woff2 size=14000
+        //- /1.woff2 size=14000
+        //- /a.css size=12000
+    ";
+    let asks = [
+        ("/0.woff2", "font"),
+        ("/1.woff2", "font"),
+        ("/a.css", "style"),
+    ];
+    let mut world = World::new(fixture).link(slow(10, 25));
+    world.warm(&asks.map(|(target, _)| target)).await;
+    let asks = asks.map(|(target, dest)| Ask::get(target).header("sec-fetch-dest", dest));
+    world.together(Vec::from(asks)).await;
+    assert_eq!(world.ends(), ["/a.css", "/0.woff2", "/1.woff2"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn hundreds_of_answers_come_in_the_order_of_their_requests() {
     let targets: Vec<_> = (0..900).map(|index| format!("/{index}.png")).collect();
@@ -238,9 +258,11 @@ async fn what_blocks_rendering_comes_between_a_pages_head_and_the_rest() {
     let fixture = "
         //- /index.html size=200000
         <!doctype html><html><head><link rel=stylesheet href=/a.css><script src=/b.js></script>
-        </head><body><img src=/i.png>
+        </head><body><p>text</p><img src=/i.png>
         //- /a.css size=40000
+        @font-face{font-family:f;src:url(/f.woff2)}body{font-family:f}
         //- /b.js size=30000
+        //- /f.woff2 size=20000
         //- /i.png size=100000
     ";
     let mut world = World::new(fixture)
@@ -249,7 +271,11 @@ async fn what_blocks_rendering_comes_between_a_pages_head_and_the_rest() {
     world.ask(Ask::navigate("/")).await;
     let runs = world.runs();
     let order: Vec<_> = runs.iter().map(|(target, _)| target.as_str()).collect();
-    assert_eq!(order, ["/", "/a.css", "/b.js", "/", "/i.png"], "{runs:?}");
+    assert_eq!(
+        order,
+        ["/", "/a.css", "/b.js", "/", "/f.woff2", "/i.png"],
+        "{runs:?}"
+    );
     assert!(runs[0].1 < 2_000, "{runs:?}");
 }
 
