@@ -47,8 +47,8 @@ pub struct LoadOptions {
     pub refuses_pushes: bool,
     /// It heeds neither 103 nor `Link`.
     pub ignores_hints: bool,
-    /// Time from hearing that the page needs something to its request leaving. A hint of the
-    /// server, a redirect and the document itself do not wait: no page is read for them.
+    /// Time from hearing that the page needs something, from whomever, to its request leaving. A
+    /// redirect and the document itself do not wait.
     pub client_delay: Duration,
     /// What ends a load that does not.
     pub limits: Limits,

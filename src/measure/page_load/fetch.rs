@@ -187,7 +187,7 @@ impl<P: Wants> Load<'_, P> {
             self.tell_all(row, id);
             return;
         }
-        let waits = matches!(cause, Cause::Named) && want.kind != Kind::Document;
+        let waits = !matches!(cause, Cause::Sent(_)) && want.kind != Kind::Document;
         let (way, chain) = match cause {
             Cause::Named => (Way::Asked, Vec::new()),
             Cause::Hinted => (Way::Hinted, Vec::new()),

@@ -163,7 +163,7 @@ async fn no_more_is_asked_for_at_once_than_the_server_takes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_delay_holds_back_what_the_page_names_and_nothing_else() {
+async fn a_client_delay_holds_back_what_is_named_and_hinted_and_nothing_else() {
     let mut world = World::new(
         "/ : header link: </h.js>; rel=preload; as=script | promise /p.css | 200 text/html \
              | + style /p.css | + style /a.css | wait 30 | promise /a.css | end
@@ -176,7 +176,7 @@ async fn a_client_delay_holds_back_what_the_page_names_and_nothing_else() {
     insta::assert_snapshot!(world.transcript().await, @"
     / Document Asked 200 26 B: needed 0 asked 100 first 100 last 130
     /p.css Style Pushed 200 9 B: needed 100 promised 100 first 100 last 100
-    /h.js Script Hinted 200 0 B: needed 100 asked 100 first 100 last 100
+    /h.js Script Hinted 200 0 B: needed 100 asked 170 first 170 last 170
     /a.css Style Pushed 200 0 B: needed 100 promised 130 first 130 last 130
     /i Image Asked 200 0 B: needed 100 asked 170 first 170 last 170
     load 170
