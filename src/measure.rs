@@ -26,6 +26,7 @@ pub mod search;
 mod stage;
 mod stop;
 pub mod timeline;
+pub mod validate;
 mod work;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
@@ -140,6 +141,9 @@ impl Output {
 /// The site, a page or the server is not there, or the report cannot be written; or some page did
 /// not load, which is said once everything is reported.
 pub fn run(options: &MeasureOptions) -> anyhow::Result<()> {
+    if options.validate {
+        return validate::run();
+    }
     let save = options
         .search
         .as_ref()

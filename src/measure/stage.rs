@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use rustls::pki_types::ServerName;
+use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -46,6 +48,8 @@ const EDIT: &[u8] = b"\n";
 
 /// A site that is served on simulated links.
 pub(super) struct Stage {
+    /// What a site of files in memory was opened over.
+    _folder: Option<TempDir>,
     /// The site with the plan of `--push critical`, and of `--push all`.
     sites: [Arc<SiteRoot>; 2],
     tls: Arc<Tls>,
@@ -88,10 +92,39 @@ impl Stage {
         };
         let (tls, client) = Tls::simulated(SystemTime::now())?;
         Ok(Self {
+            _folder: None,
             sites: [open(Push::Critical)?, open(Push::All)?],
             tls: Arc::new(tls),
             connector: TlsConnector::from(client),
             parsed: Arc::default(),
+        })
+    }
+
+    /// Opens a site of files that are in memory only: path and content of each. Their directories
+    /// are real, so that they redirect to their pages.
+    ///
+    /// # Errors
+    /// There is no room for the directories that the files would lie in.
+    pub(super) fn of_files(files: &[(UrlPath, Bytes)]) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("cannot create a temporary directory")?;
+        let directories = files.iter().filter_map(|(path, _)| path.directory());
+        for directory in directories.filter(|directory| directory.parent().is_some()) {
+            tempfile::Builder::new()
+                .prefix(directory.name())
+                .rand_bytes(0)
+                .tempdir_in(&folder)
+                .map(TempDir::keep)
+                .context("cannot create a temporary directory")?;
+        }
+        let stage = Self::open(&SiteOptions::new(folder.path()))?;
+        for site in &stage.sites {
+            for (path, content) in files {
+                site.put(Arc::new(Asset::in_memory(path.clone(), content.clone())));
+            }
+        }
+        Ok(Self {
+            _folder: Some(folder),
+            ..stage
         })
     }
 
@@ -128,9 +161,26 @@ impl Stage {
         loaded
     }
 
+    /// Loads a page after another page of the site, whose files the client then holds.
+    ///
+    /// # Errors
+    /// No runtime can be started.
+    pub(super) fn load_after(&self, before: &UrlPath, run: &Run<'_>) -> anyhow::Result<Timeline> {
+        let site = self.site(run.delivery);
+        let mut cache = Cache::default();
+        site.prepare_blocking(before);
+        let first = Run {
+            page: before,
+            ..run.clone()
+        };
+        self.once(site, &first, &mut cache)?;
+        prepare(site, run.page);
+        self.once(site, run, &mut cache)
+    }
+
     fn visit(&self, site: &Arc<SiteRoot>, run: &Run<'_>) -> anyhow::Result<Timeline> {
         let mut cache = Cache::default();
-        site.prepare_blocking(run.page);
+        prepare(site, run.page);
         if run.visit == Visit::First {
             return self.once(site, run, &mut cache);
         }
@@ -207,6 +257,12 @@ impl Stage {
         timeline.arrivals = arrivals(&arrived, started);
         timeline
     }
+}
+
+/// Makes a page before the clock starts, and the one that its directory redirects to.
+fn prepare(site: &SiteRoot, page: &UrlPath) {
+    site.prepare_blocking(page);
+    site.prepare_blocking(&page.with_slash());
 }
 
 /// Serves the one connection that a load makes, and then waits for ever: what the client does last

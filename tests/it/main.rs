@@ -28,6 +28,7 @@ mod keys;
 mod live;
 mod log;
 mod measure;
+mod measure_validate;
 mod push;
 mod records;
 mod schedule;
