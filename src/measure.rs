@@ -111,6 +111,8 @@ pub struct Output {
     pub har: Option<PathBuf>,
     /// A page with pictures.
     pub html: Option<PathBuf>,
+    /// One picture: the first page and link, with the last delivery over none.
+    pub svg: Option<PathBuf>,
 }
 
 impl MeasureOptions {
@@ -131,7 +133,7 @@ impl MeasureOptions {
 impl Output {
     /// Returns whether anything shows single exchanges.
     fn draws_exchanges(&self) -> bool {
-        self.json || self.har.is_some() || self.html.is_some()
+        self.json || self.har.is_some() || self.html.is_some() || self.svg.is_some()
     }
 }
 
@@ -148,8 +150,9 @@ pub fn run(options: &MeasureOptions) -> anyhow::Result<()> {
         .search
         .as_ref()
         .and_then(|search| search.save.as_ref());
-    let Output { har, html, .. } = &options.output;
-    for path in [har.as_ref(), html.as_ref(), save].into_iter().flatten() {
+    let Output { har, html, svg, .. } = &options.output;
+    let files = [har.as_ref(), html.as_ref(), svg.as_ref(), save];
+    for path in files.into_iter().flatten() {
         report::check(path)?;
     }
     let stop = Stop::on_interrupt()?;
@@ -212,11 +215,23 @@ fn write(
     options: &MeasureOptions,
     mut out: &mut dyn io::Write,
 ) -> anyhow::Result<()> {
-    let Output { json, har, html } = &options.output;
+    let Output {
+        json,
+        har,
+        html,
+        svg,
+    } = &options.output;
     if let Some(path) = html {
         report::save(path, |file| {
             file.write_all(report::html(findings).as_bytes())
         })?;
+    }
+    if let Some(path) = svg
+        && let Some(cell) = findings.cells.first()
+        && let Some(row) = cell.rows.last()
+        && let Some(picture) = report::picture(cell, &row.delivery)
+    {
+        report::save(path, |file| file.write_all(picture.as_bytes()))?;
     }
     if let Some(path) = har {
         // A simulation has no day.
