@@ -1,344 +1,293 @@
 //! The root of `forerun measure --search`: the best plan of each page, where it was sought and
-//! where it was not.
+//! where it was not, beside what `serve` does by itself.
+//!
+//! Read on in `seeker` (what is loaded), `found` (what may be said of it), `words` and `json` (how
+//! it is said), `push_file` (how it is kept), and in [`search`](super::search) (how it is sought).
+
+mod found;
+mod json;
+mod push_file;
+mod seeker;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 
 use anyhow::bail;
-use serde::Serialize;
+use indicatif::ProgressBar;
 
-use super::delivery::Delivery;
-use super::findings::Visit;
-use super::link::LinkOptions;
-use super::page_load::LoadOptions;
-use super::search::{
-    self, Candidate, EVALUATIONS_MAX, End, Found, Outcome, Profile, Trial, search, to_push_toml,
-};
-use super::stage::{Run, Stage};
-use super::{MeasureOptions, Search, Subject, report, work};
-use crate::site::graph::Target;
-use crate::site::plan::{Item, Overrides, Skip};
-use crate::site::{SiteUrl, UrlPath};
+use self::found::{Best, Verdict};
+use self::push_file::PushFile;
+use self::seeker::{Conditions, Seeker};
+use super::report::words::{count, plain};
+use super::{MeasureOptions, Search, Subject, work};
+use crate::site::{SiteOptions, UrlPath};
 use crate::terminal::Style;
 
-/// Links that a plan is tried on after it was found on others.
-const HELD_OUT: [&str; 4] = [
-    "cable",
-    "3g",
-    "satellite",
-    "rtt=150ms,down=1.6M,up=750k,loss=1%",
-];
-
-/// What was found for one page.
-struct Best {
-    page: UrlPath,
-    candidates: Vec<SiteUrl>,
-    found: Found,
-}
+/// Threads that seek: each holds the site in memory.
+const WORKERS_MAX: usize = 8;
+/// Plans that were found and not yet said.
+const WAITING_MAX: usize = 64;
+/// Pages that are named where plans are written.
+const NAMED_MAX: usize = 3;
 
 /// Looks for the best plan of every page that was chosen, says what it found, and saves it.
 ///
 /// # Errors
-/// The site or a page is not there, or the plan cannot be written.
+/// The site or a page is not there, the client takes no pushes, or the plans cannot be written; or
+/// some page did not load, which is said once everything else is.
 pub(super) fn run(
     options: &MeasureOptions,
     wanted: &Search,
     stopped: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let Subject::Site {
-        site,
-        pages,
-        links,
-        think,
-    } = &options.subject
-    else {
+    let Subject::Site { site, pages, .. } = &options.subject else {
         bail!("--search is for a directory: what another server pushes is not ours to choose");
     };
-    let pages = work::chosen(site, pages)?;
-    let seeker = Seeker {
-        stage: Stage::open(site)?,
-        links: every_link(links)?,
-        client: LoadOptions {
-            client_delay: options.client_delay,
-            client: options.client,
-            ..LoadOptions::default()
-        },
-        think: *think,
-    };
-    let bar = super::bar(pages.len() * EVALUATIONS_MAX);
-    let mut best = Vec::with_capacity(pages.len());
-    for (index, page) in pages.into_iter().enumerate() {
-        let from = (index * EVALUATIONS_MAX) as u64;
-        best.push(seeker.seek(page, &|progress: &search::Progress| {
-            bar.set_position(from + progress.evaluations as u64);
-            if stopped.load(Ordering::Relaxed) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        }));
-        if stopped.load(Ordering::Relaxed) {
-            break;
-        }
+    if !options.client.takes_pushes() {
+        bail!("--search: this client refuses pushes; use --client chromium-103");
     }
-    bar.finish_and_clear();
+    let file = wanted.save.as_deref().map(PushFile::open).transpose()?;
+    let pages = work::chosen(site, pages)?;
+    let conditions = conditions(options)?;
+    let bar = super::bar(pages.len() * conditions.loads_max());
     let mut out = io::BufWriter::new(io::stdout().lock());
+    let all = pages.len();
+    let best = Hunt {
+        site,
+        pages: &pages,
+        conditions: &conditions,
+        stopped,
+        bar: &bar,
+    }
+    .run(|best, is_first| {
+        if options.output.json {
+            return Ok(());
+        }
+        let style = Style::of_stdout();
+        bar.suspend(|| {
+            if is_first {
+                words::head(&mut out, &subject(site), &conditions, style)?;
+            }
+            words::page(&mut out, best, &conditions.places, style)?;
+            out.flush()
+        })
+    });
+    bar.finish_and_clear();
+    let best = best?;
+    let interrupted = stopped.load(Ordering::Relaxed);
     if options.output.json {
-        serde_json::to_writer_pretty(&mut out, &json(&best, &seeker.links))?;
-        writeln!(out)?;
-    } else {
-        for best in &best {
-            say(&mut out, best, &seeker.links)?;
+        json::write(&mut out, &subject(site), &best, &conditions, interrupted)?;
+    } else if best.len() < all {
+        let left = count(all - best.len());
+        writeln!(out, "\nstopped: the plans of {left} more were not sought")?;
+    }
+    if let Some(file) = file {
+        let said = keep(file, &best, &conditions)?;
+        if !options.output.json {
+            writeln!(out, "\n{said}")?;
         }
     }
     out.flush()?;
-    match &wanted.save {
-        Some(path) => {
-            let text = saved(&best, &seeker.links)?;
-            report::save(path, |file| file.write_all(text.as_bytes()))
-        }
-        None => Ok(()),
-    }
+    complain(&best, &conditions)
 }
 
-/// Loads pages with plans.
-struct Seeker {
-    stage: Stage,
-    /// Those that plans are sought on, then those held out.
-    links: Vec<(LinkOptions, bool)>,
-    client: LoadOptions,
-    think: Duration,
+fn subject(site: &SiteOptions) -> String {
+    plain(&site.root.display().to_string())
 }
 
-impl Seeker {
-    fn seek(&self, page: UrlPath, progress: &dyn Fn(&search::Progress) -> ControlFlow<()>) -> Best {
-        let (urls, candidates) = self.candidates(&page);
-        let profiles: Vec<_> = self
-            .links
-            .iter()
-            .map(|(link, is_held_out)| Profile {
-                name: link.name.clone(),
-                round_trip: link.round_trip,
-                is_held_out: *is_held_out,
-            })
-            .collect();
-        let evaluate = |order: &[usize], profile: usize| {
-            let push = order.iter().map(|&index| urls[index].clone()).collect();
-            self.load(&page, push, &self.links[profile].0)
-        };
-        let found = search(&candidates, &profiles, EVALUATIONS_MAX, evaluate, progress);
-        Best {
-            candidates: urls,
-            found,
-            page,
-        }
+fn conditions(options: &MeasureOptions) -> anyhow::Result<Conditions> {
+    let Subject::Site { links, think, .. } = &options.subject else {
+        bail!("--search is for a directory");
+    };
+    Conditions::new(links, options.load_options(), *think)
+}
+
+/// What all workers have in common.
+struct Hunt<'a> {
+    site: &'a SiteOptions,
+    pages: &'a [UrlPath],
+    conditions: &'a Conditions,
+    stopped: &'a AtomicBool,
+    bar: &'a ProgressBar,
+}
+
+impl Hunt<'_> {
+    /// Seeks until all is done, or until told to stop: then there is what was found until then.
+    ///
+    /// - `say`: is given each page in the order of the pages, and whether it is the first.
+    fn run(&self, mut say: impl FnMut(&Best, bool) -> io::Result<()>) -> anyhow::Result<Vec<Best>> {
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = sync_channel(WAITING_MAX);
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.workers())
+                .map(|_| {
+                    let (sender, next) = (sender.clone(), &next);
+                    scope.spawn(move || self.work(next, &sender))
+                })
+                .collect();
+            drop(sender);
+            let said = self.in_order(&receiver, &mut say);
+            if said.is_err() {
+                // Nobody listens any more.
+                self.stopped.store(true, Ordering::Relaxed);
+            }
+            drop(receiver);
+            for worker in workers {
+                match worker.join() {
+                    Ok(done) => done?,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            Ok(said?)
+        })
     }
 
-    /// Returns what of a page could be pushed, in the order in which the page needs it.
-    fn candidates(&self, page: &UrlPath) -> (Vec<SiteUrl>, Vec<Candidate>) {
-        let site = self.stage.site(&Delivery::none()).prepare_blocking(page);
-        let items = site
-            .page(page.as_str())
-            .map_or(&[][..], |page| &page.plan.items);
-        let mut places = BTreeMap::new();
-        let (mut urls, mut candidates) = (Vec::new(), Vec::new());
-        for (index, item) in items.iter().enumerate() {
-            let Some((url, bytes)) = pushable(item) else {
-                continue;
+    fn work(&self, next: &AtomicUsize, done: &SyncSender<(usize, Best)>) -> anyhow::Result<()> {
+        let seeker = Seeker::open(self.site, self.conditions)?;
+        while !self.stopped.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(page) = self.pages.get(index) else {
+                break;
             };
-            places.insert(index, candidates.len());
-            let behind = item
-                .subresource
-                .behind
-                .and_then(|index| places.get(&index).copied());
-            urls.push(url.clone());
-            candidates.push(Candidate {
-                url: url.target().to_owned(),
-                bytes,
-                behind,
+            let best = seeker.seek(page.clone(), &|| {
+                self.bar.inc(1);
+                self.go_on()
             });
+            if done.send((index, best)).is_err() {
+                break;
+            }
         }
-        (urls, candidates)
+        Ok(())
     }
 
-    fn load(&self, page: &UrlPath, push: Vec<SiteUrl>, link: &LinkOptions) -> Option<Outcome> {
-        let delivery = if push.is_empty() {
-            Delivery::none()
+    fn go_on(&self) -> ControlFlow<()> {
+        if self.stopped.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
         } else {
-            Delivery::plan("found", Overrides::of_page(page.clone(), push))
-        };
-        let loaded = self.stage.load(&Run {
-            page,
-            delivery: &delivery,
-            visit: Visit::First,
-            link,
-            client: self.client,
-            think: self.think,
-        });
-        let timeline = loaded.ok().filter(|timeline| timeline.failure.is_none())?;
-        Some(Outcome {
-            first_render: timeline.marks.first_render,
-            largest_content: timeline.marks.largest_content,
-            load: timeline.marks.load,
-            bytes_wasted: timeline.totals().bytes_wasted,
-        })
-    }
-}
-
-fn pushable(item: &Item) -> Option<(&SiteUrl, u64)> {
-    match (&item.subresource.target, item.file, item.skip) {
-        (_, _, Some(Skip::Obstacle(_))) => None,
-        (Target::Here(url), Some(file), _) => Some((url, file.length)),
-        _ => None,
-    }
-}
-
-/// Returns the links to seek on, and those held out: others than those.
-fn every_link(links: &[LinkOptions]) -> anyhow::Result<Vec<(LinkOptions, bool)>> {
-    let mut every: Vec<_> = links.iter().map(|link| (link.clone(), false)).collect();
-    for name in HELD_OUT {
-        let link: LinkOptions = name.parse()?;
-        if links.iter().all(|sought| sought.name != link.name) {
-            every.push((link, true));
+            ControlFlow::Continue(())
         }
     }
-    Ok(every)
+
+    /// Gathers what is found as it comes, and has it said in the order of the pages.
+    fn in_order(
+        &self,
+        found: &Receiver<(usize, Best)>,
+        say: &mut impl FnMut(&Best, bool) -> io::Result<()>,
+    ) -> io::Result<Vec<Best>> {
+        let mut waiting = BTreeMap::new();
+        let mut said: Vec<Best> = Vec::new();
+        let (mut searches, mut loads) = (0, 0);
+        for (index, best) in found {
+            searches += 1;
+            loads += best.loads;
+            // A search that ends early leaves its loads, and tells what the others may take.
+            let left = self.pages.len() - searches;
+            self.bar
+                .set_length((loads + left * loads / searches) as u64);
+            waiting.insert(index, best);
+            while let Some(best) = waiting.remove(&said.len()) {
+                say(&best, said.is_empty())?;
+                said.push(best);
+            }
+        }
+        Ok(said)
+    }
+
+    fn workers(&self) -> usize {
+        thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(WORKERS_MAX)
+            .min(self.pages.len())
+            .max(1)
+    }
 }
 
-/// Says what was found for a page.
-fn say(out: &mut impl io::Write, best: &Best, links: &[(LinkOptions, bool)]) -> io::Result<()> {
-    let style = Style::of_stdout();
-    let Best {
-        page,
-        candidates,
-        found,
-    } = best;
-    let page = style.strong(page.as_str());
-    let end = match found.end {
-        End::Converged => "no small change is better",
-        End::Spent => "all loads were spent",
-        End::Interrupted => "stopped before its end",
-    };
-    let loads = style.faint(&format!("{} loads, {end}", found.evaluations));
-    if found.order.is_empty() {
-        return writeln!(out, "{page}  nothing: no push renders it earlier  {loads}");
-    }
-    let (count, all) = (found.order.len(), candidates.len());
-    writeln!(out, "{page}  push {count} of {all}  {loads}")?;
-    for (index, &candidate) in found.order.iter().enumerate() {
-        writeln!(
-            out,
-            "  {:>2}  {}",
-            index + 1,
-            candidates[candidate].target()
-        )?;
-    }
-    for (trials, what) in [
-        (&found.training, "sought on"),
-        (&found.held_out, "held out"),
-    ] {
-        for trial in trials {
-            let name = &links[trial.profile].0.name;
-            writeln!(out, "  {what}  {name}: first render {}", change(trial))?;
+/// Puts the plans that are recommended into a file, and says what became of it.
+fn keep(mut file: PushFile, best: &[Best], conditions: &Conditions) -> anyhow::Result<String> {
+    let before = file.pages();
+    let (mut put, mut replaced, mut removed, mut kept) = (Vec::new(), 0, Vec::new(), Vec::new());
+    for best in best {
+        match best.verdict(&conditions.places) {
+            verdict if verdict.is_for_push_toml() => {
+                replaced += usize::from(file.put(&best.page, &best.plan));
+                put.push(&best.page);
+            }
+            Verdict::OwnAsGood => {
+                if file.remove(&best.page) {
+                    removed.push(&best.page);
+                }
+            }
+            _ => kept.push(&best.page),
         }
     }
-    for harm in found.harm() {
-        let name = &links[harm.profile].0.name;
-        let text = match harm.by {
-            Some(by) => format!(
-                "  hurts on {name}: {} {} ms later",
-                harm.metric,
-                by.as_millis()
-            ),
-            None => format!("  hurts on {name}: the page does not load"),
-        };
-        writeln!(out, "{}", style.failure(&text))?;
-    }
-    if !found.is_recommended() {
-        writeln!(out, "{}", style.warning("  not recommended, and not saved"))?;
-    }
-    Ok(())
-}
-
-fn change(trial: &Trial) -> String {
-    let none = trial.none.first_render;
-    let Some(plan) = trial.plan else {
-        return "fails".to_owned();
+    let others = before.saturating_sub(replaced + removed.len());
+    let is_written = file.write(&conditions.names(false).join(", "))?;
+    let name = plain(&file.name());
+    let mut said = if is_written {
+        vec![format!("saved in {name}: {}", named(&put))]
+    } else {
+        vec![format!(
+            "{name} is not written: nothing is better than serve's own plans"
+        )]
     };
-    let plan = plan.first_render;
-    let percent = (1.0 - plan.as_secs_f64() / none.as_secs_f64().max(1e-9)) * 100.0;
-    format!(
-        "{} -> {} ms ({percent:.0} % earlier)",
-        none.as_millis(),
-        plan.as_millis()
-    )
+    if replaced > 0 {
+        said.push(format!(
+            "{} of them in place of the plans that were there",
+            count(replaced)
+        ));
+    }
+    if !removed.is_empty() {
+        let pages = named(&removed);
+        said.push(format!(
+            "taken out, since serve's own plan is as good: {pages}"
+        ));
+    }
+    if !kept.is_empty() {
+        said.push(format!("not saved: {}", named(&kept)));
+    }
+    if is_written && others > 0 {
+        said.push(format!(
+            "other plans in the file stay as they were: {}",
+            count(others)
+        ));
+    }
+    Ok(said.join("\n"))
 }
 
-/// Returns the plans that hurt nowhere, for `push.toml`.
-fn saved(best: &[Best], links: &[(LinkOptions, bool)]) -> anyhow::Result<String> {
-    let plans = best
+/// Names pages; of many the first.
+fn named(pages: &[&UrlPath]) -> String {
+    let names: Vec<_> = pages
         .iter()
-        .filter(|best| best.found.order.is_empty() || best.found.is_recommended())
-        .map(|best| {
-            let urls = best
-                .found
-                .order
-                .iter()
-                .map(|&index| best.candidates[index].target());
-            (best.page.to_string(), urls.map(str::to_owned).collect())
-        });
-    let names = |is_held_out: bool| {
-        let of = links
-            .iter()
-            .filter(|(_, held_out)| *held_out == is_held_out);
-        of.map(|(link, _)| link.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
+        .take(NAMED_MAX)
+        .map(|page| plain(page.as_str()))
+        .collect();
+    match pages.len().saturating_sub(NAMED_MAX) {
+        0 if pages.is_empty() => "no page".to_owned(),
+        0 => names.join(", "),
+        more => format!("{} and {} more", names.join(", "), count(more)),
+    }
+}
+
+/// Makes an error of pages that do not load.
+fn complain(best: &[Best], conditions: &Conditions) -> anyhow::Result<()> {
+    let fails = |best: &&Best| best.verdict(&conditions.places) == Verdict::Fails;
+    let mut failures = best.iter().filter(fails);
+    let Some(first) = failures.next() else {
+        return Ok(());
     };
-    let found_on = format!("on {}\nheld out: {}", names(false), names(true));
-    Ok(to_push_toml(&plans.collect(), &found_on)?)
-}
-
-#[derive(Serialize)]
-struct PageJson<'a> {
-    page: &'a str,
-    push: Vec<&'a str>,
-    loads: usize,
-    recommended: bool,
-    sought_on: Vec<TrialJson<'a>>,
-    held_out: Vec<TrialJson<'a>>,
-}
-
-#[derive(Serialize)]
-struct TrialJson<'a> {
-    link: &'a str,
-    none_first_render_ms: f64,
-    first_render_ms: Option<f64>,
-}
-
-fn json<'a>(best: &'a [Best], links: &'a [(LinkOptions, bool)]) -> Vec<PageJson<'a>> {
-    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-    let trial = |trial: &Trial| TrialJson {
-        link: &links[trial.profile].0.name,
-        none_first_render_ms: milliseconds(trial.none.first_render),
-        first_render_ms: trial.plan.map(|plan| milliseconds(plan.first_render)),
-    };
-    best.iter()
-        .map(|best| PageJson {
-            page: best.page.as_str(),
-            push: best
-                .found
-                .order
-                .iter()
-                .map(|&index| best.candidates[index].target())
-                .collect(),
-            loads: best.found.evaluations,
-            recommended: best.found.is_recommended(),
-            sought_on: best.found.training.iter().map(trial).collect(),
-            held_out: best.found.held_out.iter().map(trial).collect(),
-        })
-        .collect()
+    let reason = first.failure.as_deref().unwrap_or("it never ends");
+    match failures.count() {
+        0 => bail!("{} did not load: {reason}", first.page),
+        more => bail!(
+            "{} did not load: {reason}; and {more} more did not",
+            first.page
+        ),
+    }
 }

@@ -401,19 +401,17 @@ impl Loads<'_> {
             .map(|loaded| loaded.timeline.marks.connected)
             .min()?;
         let (document, others) = self.blocking_bytes?;
-        let bytes = |bytes: u64| u32::try_from(bytes).map_or(f64::INFINITY, f64::from);
-        let terms = Terms {
-            round_trip: link.round_trip.as_secs_f64(),
-            rate: link.down.map_or(f64::INFINITY, |bits| bytes(bits / 8)),
-            // The handshake has opened the window by the segments that it took.
-            window: bound::FIRST_FLIGHT + HANDSHAKE_SEGMENTS * bound::SEGMENT,
-            setup: connected.as_secs_f64(),
-            think: think.as_secs_f64(),
-            client_delay: self.plan.client.client_delay.as_secs_f64(),
-            html: bytes(document.min(stage.opening_length(page))),
-            critical: bytes(others),
-        };
-        terms.first_render_bound()
+        Grounds {
+            stage,
+            page,
+            link,
+            setup: connected,
+            think: *think,
+            client_delay: self.plan.client.client_delay,
+            document,
+            blocking: others,
+        }
+        .earliest()
     }
 
     fn exact_rows(self) -> Vec<Row> {
@@ -462,6 +460,67 @@ impl Loads<'_> {
                 row(delivery, loaded, gain, load_gain)
             })
             .collect()
+    }
+}
+
+/// Returns the earliest first render that any plan could attain (F11).
+///
+/// - `none`: a load without help.
+pub(super) fn attainable(
+    stage: &Stage,
+    page: &UrlPath,
+    link: &LinkOptions,
+    none: &Timeline,
+    think: Duration,
+    client_delay: Duration,
+) -> Option<Duration> {
+    let (document, blocking) = blocking_bytes(none)?;
+    let setup = none.marks.connected;
+    Grounds {
+        stage,
+        page,
+        link,
+        setup,
+        think,
+        client_delay,
+        document,
+        blocking,
+    }
+    .earliest()
+}
+
+/// What bounds a first render.
+struct Grounds<'a> {
+    stage: &'a Stage,
+    page: &'a UrlPath,
+    link: &'a LinkOptions,
+    setup: Duration,
+    think: Duration,
+    client_delay: Duration,
+    /// Bytes of the document.
+    document: u64,
+    /// Bytes of what else blocks rendering.
+    blocking: u64,
+}
+
+impl Grounds<'_> {
+    /// The opening of the document and all that blocks rendering, in one flight after another.
+    fn earliest(&self) -> Option<Duration> {
+        let bytes = |bytes: u64| u32::try_from(bytes).map_or(f64::INFINITY, f64::from);
+        let rate = self.link.down.map_or(f64::INFINITY, |bits| bytes(bits / 8));
+        let opening = self.stage.opening_length(self.page);
+        let terms = Terms {
+            round_trip: self.link.round_trip.as_secs_f64(),
+            rate,
+            // The handshake has opened the window by the segments that it took.
+            window: bound::FIRST_FLIGHT + HANDSHAKE_SEGMENTS * bound::SEGMENT,
+            setup: self.setup.as_secs_f64(),
+            think: self.think.as_secs_f64(),
+            client_delay: self.client_delay.as_secs_f64(),
+            html: bytes(self.document.min(opening)),
+            critical: bytes(self.blocking),
+        };
+        terms.first_render_bound()
     }
 }
 

@@ -21,7 +21,7 @@ mod svg;
 mod table;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(super) mod words;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -73,6 +73,19 @@ pub fn check(path: &Path) -> anyhow::Result<()> {
         }
     });
     checked.with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Reads a file that may be written anew; `None` if there is none.
+///
+/// # Errors
+///
+/// If there is one and it cannot be read; the error names it.
+pub fn read_if_there(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+    }
 }
 
 /// Says in a sentence what sending ahead does to a site, or to its page.

@@ -8,13 +8,11 @@
 //! Read on in `descent` (how it is sought).
 
 mod descent;
-mod push_toml;
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use descent::Descent;
-pub use push_toml::to_push_toml;
 
 use super::sample::Band;
 use super::timeline::Metric;
@@ -134,6 +132,8 @@ pub enum End {
 ///
 /// - `candidates`: in the order in which the page evaluates them; those from [`CANDIDATES_MAX`] on
 ///   are left alone.
+/// - `starts`: plans that are tried before others, as indices of candidates: nothing is found that
+///   is worse than they are, unless they hurt.
 /// - `evaluations_max`: loads at most; held-out profiles take two each besides.
 /// - `evaluate`: loads the page with a plan (indices of candidates, in order) on a profile (its
 ///   index); `None`: it did not load.
@@ -142,6 +142,7 @@ pub enum End {
 pub fn search(
     candidates: &[Candidate],
     profiles: &[Profile],
+    starts: &[Vec<usize>],
     evaluations_max: usize,
     mut evaluate: impl FnMut(&[usize], usize) -> Option<Outcome>,
     mut progress: impl FnMut(&Progress) -> ControlFlow<()>,
@@ -168,7 +169,7 @@ pub fn search(
         &mut evaluate,
         &mut progress,
     );
-    let end = descent.run();
+    let end = descent.run(starts);
     let (order, training, mut evaluations) = descent.into_best();
     let mut held_out = Vec::new();
     for (index, profile) in profiles.iter().enumerate() {
@@ -250,7 +251,7 @@ impl Trial {
     }
 
     /// Returns what became worse beyond the [`Band`]: first render, largest content or load.
-    pub fn harm(&self) -> impl Iterator<Item = Harm> {
+    pub fn harm(&self) -> impl Iterator<Item = Harm> + use<> {
         let trial = *self;
         GUARDED.into_iter().filter_map(move |metric| {
             let harm = |by| Harm {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::measure::findings::LinkFacts;
 
 /// Returns a duration in milliseconds.
-pub(super) fn milliseconds(duration: Duration) -> f64 {
+pub(in crate::measure) fn milliseconds(duration: Duration) -> f64 {
     real(duration.as_nanos()) / 1e6
 }
 
@@ -14,12 +14,12 @@ pub(super) fn milliseconds(duration: Duration) -> f64 {
     clippy::cast_precision_loss,
     reason = "what is drawn or printed has far fewer digits"
 )]
-pub(super) fn real(count: impl TryInto<u64>) -> f64 {
+pub(in crate::measure) fn real(count: impl TryInto<u64>) -> f64 {
     count.try_into().unwrap_or(u64::MAX) as f64
 }
 
 /// Writes milliseconds without their unit: `4.2`, `962`, `1,412`.
-pub(super) fn ms(value: f64) -> String {
+pub(in crate::measure) fn ms(value: f64) -> String {
     // What would round to 10 has no need of a decimal.
     if value.abs() < 9.95 {
         format!("{value:.1}")
@@ -29,12 +29,12 @@ pub(super) fn ms(value: f64) -> String {
 }
 
 /// Writes a count: `12`, `1,412`.
-pub(super) fn count(value: usize) -> String {
+pub(in crate::measure) fn count(value: usize) -> String {
     thousands(&value.to_string())
 }
 
 /// Writes a part of a hundred without its sign: `31 %`, `0.4 %`.
-pub(super) fn percent(value: f64) -> String {
+pub(in crate::measure) fn percent(value: f64) -> String {
     let value = value.abs();
     if value < 0.05 {
         "0 %".to_owned()
@@ -46,7 +46,7 @@ pub(super) fn percent(value: f64) -> String {
 }
 
 /// Writes a gain in parts of a hundred, with `+` if it is one: `+31 %`, `-4 %`, `0 %`.
-pub(super) fn signed_percent(value: f64) -> String {
+pub(in crate::measure) fn signed_percent(value: f64) -> String {
     let text = percent(value);
     match text.as_str() {
         "0 %" => text,
@@ -56,7 +56,7 @@ pub(super) fn signed_percent(value: f64) -> String {
 }
 
 /// Writes a number of bytes: `812 B`, `14.2 kB`, `1.3 MB`.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(in crate::measure) fn bytes(bytes: u64) -> String {
     let value = real(bytes);
     // Where rounding would say `1000.0 kB`, the next unit says it better.
     if bytes < 1_000 {
@@ -69,7 +69,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// Writes a link's round-trip time and rate: `150 ms, 1.6 Mbit/s`.
-pub(super) fn link(link: &LinkFacts) -> String {
+pub(in crate::measure) fn link(link: &LinkFacts) -> String {
     let round_trip = format!("{} ms", ms(milliseconds(link.round_trip)).replace(".0", ""));
     match link.down {
         Some(down) => format!("{round_trip}, {}", rate(down)),
@@ -90,7 +90,7 @@ fn rate(bits: u64) -> String {
 
 /// Returns a name that came from outside without what would move a cursor or turn the text around:
 /// control characters, and the marks of direction (Unicode Standard Annex 9).
-pub(super) fn plain(text: &str) -> String {
+pub(in crate::measure) fn plain(text: &str) -> String {
     let is_hostile = |letter: char| {
         letter.is_control()
             || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
@@ -108,7 +108,7 @@ pub(super) fn plain(text: &str) -> String {
 
 /// Returns a name of at most `letters_max` letters; of a longer one the end, which tells files
 /// apart.
-pub(super) fn short(text: &str, letters_max: usize) -> String {
+pub(in crate::measure) fn short(text: &str, letters_max: usize) -> String {
     let text = plain(text);
     let letters = text.chars().count();
     if letters <= letters_max {
@@ -120,7 +120,7 @@ pub(super) fn short(text: &str, letters_max: usize) -> String {
 
 /// Returns a URL as seen from a document: its path where both are of one origin, else without the
 /// scheme.
-pub(super) fn seen_from(document: &str, url: &str) -> String {
+pub(in crate::measure) fn seen_from(document: &str, url: &str) -> String {
     let origin = |url: &str| {
         let host = url.find("://").map(|at| at + "://".len())?;
         let path = url[host..].find('/').map_or(url.len(), |at| host + at);

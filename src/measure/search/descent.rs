@@ -5,6 +5,7 @@
 //! growth finds what is hidden behind little; the descent drops what is of no use, and puts the
 //! rest in order. Growth goes on for a while without gain: of six style sheets, five gain nothing.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -15,7 +16,12 @@ const QUANTUM: f64 = 0.005;
 /// Candidates that growth tries at each step: the first that nothing left out hides.
 const FRONTIER_MAX: usize = 12;
 /// Steps that growth goes without gain.
-const PATIENCE: usize = 8;
+const PATIENCE: usize = 3;
+/// Plans up to this length are tried in every order that one move makes; in longer ones, things
+/// move by one place, to the front or to the end.
+const MOVED_ANYWHERE_MAX: usize = 6;
+/// Candidates, the most useful ones, of which two take the place of one.
+const EXCHANGED_MAX: usize = 8;
 
 /// How good a plan is: the less the better, each field deciding where those above are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,9 +55,13 @@ pub(super) struct Descent<'a> {
     progress: &'a mut dyn FnMut(&Progress) -> ControlFlow<()>,
     none: Vec<Trial>,
     seen: BTreeMap<Vec<usize>, Score>,
-    /// Candidates that some plan renders later without.
-    useful: BTreeSet<usize>,
+    /// Candidates that matter: some plan renders at another time without.
+    live: BTreeSet<usize>,
+    /// Those of them without which some plan renders later, and by how much at most, in quanta.
+    useful: BTreeMap<usize, u64>,
     best: Plan,
+    /// Some candidates were never tried.
+    is_cut_short: bool,
 }
 
 impl<'a> Descent<'a> {
@@ -77,20 +87,36 @@ impl<'a> Descent<'a> {
             progress,
             seen: BTreeMap::from([(Vec::new(), best.score)]),
             none,
-            useful: BTreeSet::new(),
+            live: BTreeSet::new(),
+            useful: BTreeMap::new(),
             best,
+            is_cut_short: false,
         }
     }
 
-    pub(super) fn run(&mut self) -> End {
+    pub(super) fn run(&mut self, starts: &[Vec<usize>]) -> End {
         if self.none.is_empty() {
             return End::Converged;
         }
-        let end = self.prefixes().and_then(|()| self.grow());
-        match end.and_then(|()| self.descend()) {
+        match self.seek(starts) {
+            Ok(()) if self.is_cut_short => End::Spent,
             Ok(()) => End::Converged,
             Err(end) => end,
         }
+    }
+
+    fn seek(&mut self, starts: &[Vec<usize>]) -> Result<(), End> {
+        let is_known = |order: &&Vec<usize>| {
+            let mut indices = order.iter();
+            indices.all(|&index| index < self.candidates.len())
+        };
+        for start in starts.iter().filter(is_known).cloned().collect::<Vec<_>>() {
+            self.score(&start)?;
+        }
+        self.prefixes()?;
+        self.thin()?;
+        self.grow()?;
+        self.descend()
     }
 
     /// Returns the best plan, its trials, and the loads that it took.
@@ -102,11 +128,44 @@ impl<'a> Descent<'a> {
         let order: Vec<_> = (0..self.candidates.len()).collect();
         for length in 1..=order.len() {
             if self.is_half_spent() {
+                self.is_cut_short = true;
                 break;
             }
-            self.score(&order[..length])?;
+            self.pair(&order[..length - 1], &order[..length], length - 1)?;
         }
         Ok(())
+    }
+
+    /// Drops at once whatever of the best plan changes nothing if it alone is dropped.
+    fn thin(&mut self) -> Result<(), End> {
+        let order = self.best.order.clone();
+        let mut needed = Vec::new();
+        for at in 0..order.len() {
+            let (shorter, whole) = self.pair(&without(&order, at), &order, order[at])?;
+            if whole.render() < shorter.render() {
+                needed.push(order[at]);
+            }
+        }
+        self.score(&needed).map(drop)
+    }
+
+    /// Tries two plans of which one has a candidate more, and notes whether that one matters.
+    fn pair(
+        &mut self,
+        shorter: &[usize],
+        longer: &[usize],
+        candidate: usize,
+    ) -> Result<(Score, Score), End> {
+        let (shorter, longer) = (self.score(shorter)?, self.score(longer)?);
+        let change = f64::from_bits(shorter.ratio) - f64::from_bits(longer.ratio);
+        if change >= QUANTUM {
+            let most = self.useful.entry(candidate).or_default();
+            *most = quanta(change).max(*most);
+        }
+        if change.abs() >= QUANTUM {
+            self.live.insert(candidate);
+        }
+        Ok((shorter, longer))
     }
 
     fn grow(&mut self) -> Result<(), End> {
@@ -115,13 +174,9 @@ impl<'a> Descent<'a> {
         let mut stale = 0;
         while stale < PATIENCE && !self.is_half_spent() {
             let mut next = None;
-            let shorter = self.score(&order)?;
             for candidate in self.frontier(&order) {
                 let longer = with(&order, order.len(), candidate);
-                let score = self.score(&longer)?;
-                if score.first_render < shorter.first_render {
-                    self.useful.insert(candidate);
-                }
+                let (_, score) = self.pair(&order, &longer, candidate)?;
                 // What is equal but for bytes is taken in the order of the page.
                 if next.as_ref().is_none_or(|(best, _)| score.render() < *best) {
                     next = Some((score.render(), longer));
@@ -139,11 +194,19 @@ impl<'a> Descent<'a> {
         Ok(())
     }
 
-    /// Returns the first candidates that are not in a plan and not hidden behind one that is not.
+    /// Returns the first candidates that are not in a plan and not hidden behind one that is not;
+    /// after the first step, of those that matter or that hide behind the plan.
     fn frontier(&self, order: &[usize]) -> Vec<usize> {
-        let is_known = |behind: usize| behind >= self.candidates.len() || order.contains(&behind);
+        let matters = |&candidate: &usize| {
+            order.is_empty()
+                || self.live.contains(&candidate)
+                || self.candidates[candidate]
+                    .behind
+                    .is_some_and(|behind| order.contains(&behind))
+        };
+        let is_known = |behind: usize| order.contains(&behind) || !self.live.contains(&behind);
         (0..self.candidates.len())
-            .filter(|candidate| !order.contains(candidate))
+            .filter(|candidate| !order.contains(candidate) && matters(candidate))
             .filter(|&candidate| self.candidates[candidate].behind.is_none_or(is_known))
             .take(FRONTIER_MAX)
             .collect()
@@ -153,21 +216,29 @@ impl<'a> Descent<'a> {
         loop {
             let (order, score) = (self.best.order.clone(), self.best.score);
             for at in 0..order.len() {
-                if self.score(&without(&order, at))?.first_render > score.first_render {
-                    self.useful.insert(order[at]);
-                }
+                self.pair(&without(&order, at), &order, order[at])?;
             }
-            let useful: Vec<_> = self.useful.iter().copied().collect();
-            let near = neighbours(&order, self.candidates.len());
-            for neighbour in near.chain(exchanges_for_two(&order, &useful)) {
-                if self.best.score < score || self.score(&neighbour)? < score {
+            let useful: Vec<_> = self.useful.keys().copied().collect();
+            let most_useful = self.most_useful();
+            let near = neighbours(&order, &useful);
+            for neighbour in near.chain(exchanges_for_two(&order, &most_useful)) {
+                if self.best.score.is_clearly_below(score)
+                    || self.score(&neighbour)?.is_clearly_below(score)
+                {
                     break;
                 }
             }
-            if self.best.score == score {
+            if !self.best.score.is_clearly_below(score) {
                 return Ok(());
             }
         }
+    }
+
+    fn most_useful(&self) -> Vec<usize> {
+        let mut by_use: Vec<_> = self.useful.iter().collect();
+        by_use.sort_by_key(|&(_, most)| Reverse(most));
+        let most = by_use.into_iter().map(|(candidate, _)| *candidate);
+        most.take(EXCHANGED_MAX).collect()
     }
 
     fn is_half_spent(&self) -> bool {
@@ -224,6 +295,12 @@ impl Score {
     fn render(self) -> (bool, u64) {
         (self.is_harmful, self.first_render)
     }
+
+    /// Compares all but what is below a quantum: steps that small would never end.
+    fn is_clearly_below(self, other: Self) -> bool {
+        let clear = |score: Self| (score.render(), score.bytes, score.load);
+        clear(self) < clear(other)
+    }
 }
 
 fn quanta(ratio: f64) -> u64 {
@@ -237,23 +314,22 @@ fn quanta(ratio: f64) -> u64 {
 }
 
 /// Returns the plans that are one small change away: those that are shorter first, then those in
-/// another order, those with something else in it, and those that are longer.
-fn neighbours(order: &[usize], candidates: usize) -> impl Iterator<Item = Vec<usize>> {
+/// another order, those with something else in it, and those that are longer. Only what is
+/// useful comes in.
+fn neighbours(order: &[usize], useful: &[usize]) -> impl Iterator<Item = Vec<usize>> {
     let length = order.len();
-    let outside = move || (0..candidates).filter(|candidate| !order.contains(candidate));
+    let outside = move || {
+        let useful = useful.iter().copied();
+        useful.filter(|candidate| !order.contains(candidate))
+    };
     let drops = (0..length).map(|at| without(order, at));
+    let is_tried = move |from: usize, to: usize| {
+        length <= MOVED_ANYWHERE_MAX || to == from + 1 || to == 0 || to + 1 == length
+    };
     let moves = (0..length).flat_map(move |from| {
         (0..length)
-            .filter(move |&to| to != from)
+            .filter(move |&to| to != from && is_tried(from, to))
             .map(move |to| with(&without(order, from), to, order[from]))
-    });
-    let swaps = (0..length).flat_map(move |a| {
-        // Those next to each other are moves.
-        (a + 2..length).map(move |b| {
-            let mut swapped = order.to_vec();
-            swapped.swap(a, b);
-            swapped
-        })
     });
     let exchanges = (0..length).flat_map(move |at| {
         outside().map(move |candidate| {
@@ -264,15 +340,11 @@ fn neighbours(order: &[usize], candidates: usize) -> impl Iterator<Item = Vec<us
     });
     let inserts = outside()
         .flat_map(move |candidate| (0..=length).rev().map(move |at| with(order, at, candidate)));
-    drops
-        .chain(moves)
-        .chain(swaps)
-        .chain(exchanges)
-        .chain(inserts)
+    drops.chain(moves).chain(exchanges).chain(inserts)
 }
 
 /// Returns the plans with two candidates instead of one or two: what fills a first flight better.
-/// Of those that have shown a use only, or there would be too many.
+/// Of few, or there would be too many.
 fn exchanges_for_two(order: &[usize], useful: &[usize]) -> impl Iterator<Item = Vec<usize>> {
     let outside = move || useful.iter().filter(|candidate| !order.contains(candidate));
     let places = (0..order.len()).flat_map(|at| (at..order.len()).map(move |other| (at, other)));

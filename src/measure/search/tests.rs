@@ -47,7 +47,7 @@ fn run(
     evaluate: impl FnMut(&[usize], usize) -> Option<Outcome>,
 ) -> Found {
     let go_on = |_: &Progress| ControlFlow::Continue(());
-    search(candidates, profiles, EVALUATIONS_MAX, evaluate, go_on)
+    search(candidates, profiles, &[], EVALUATIONS_MAX, evaluate, go_on)
 }
 
 fn slow_4g() -> Terms {
@@ -335,13 +335,13 @@ fn a_search_keeps_to_its_loads_and_stops_when_told() {
         Some(all_at(1.0 - gain))
     };
     let mut told = 0;
-    let spent = search(&page, &profiles, 50, evaluate, |progress| {
+    let spent = search(&page, &profiles, &[], 50, evaluate, |progress| {
         told += 1;
         assert!(progress.evaluations <= 50 && progress.ratio <= 1.0);
         ControlFlow::Continue(())
     });
     assert_eq!((spent.end, spent.evaluations, told), (End::Spent, 52, 49));
-    let stopped = search(&page, &profiles, 50, evaluate, |progress| {
+    let stopped = search(&page, &profiles, &[], 50, evaluate, |progress| {
         if progress.evaluations > 10 {
             ControlFlow::Break(())
         } else {
@@ -350,6 +350,8 @@ fn a_search_keeps_to_its_loads_and_stops_when_told() {
     });
     assert_eq!((stopped.end, stopped.order.len()), (End::Interrupted, 10));
     assert!(stopped.held_out.is_empty() && !stopped.is_recommended());
-    let no_budget = search(&page, &profiles, 0, evaluate, |_| ControlFlow::Continue(()));
+    let no_budget = search(&page, &profiles, &[], 0, evaluate, |_| {
+        ControlFlow::Continue(())
+    });
     assert_eq!((no_budget.order.len(), no_budget.end), (0, End::Spent));
 }
