@@ -2,12 +2,14 @@
 //!
 //! A [`Site`] never changes; [`SiteRoot`] derives the next one when the disk differs and swaps it
 //! whole, so that a page, its validator and what is promised with it always match. Nothing here
-//! knows of HTTP versions, peers or sockets. Read on in [`asset`] (one file), [`load`] (disk to
-//! snapshot), [`links`] (bytes to links), [`graph`] (links to everything a page needs), [`plan`]
-//! (what of that is worth sending ahead) and [`insert`] (a snippet put into a document).
+//! knows of HTTP versions, peers or sockets. Read on in [`asset`] (one file), [`encodings`] (its
+//! compressed forms), [`load`] (disk to snapshot), [`links`] (bytes to links), [`graph`] (links to
+//! everything a page needs), [`plan`] (what of that is worth sending ahead) and [`insert`] (a
+//! snippet put into a document).
 
 pub mod asset;
 pub mod digest;
+pub mod encodings;
 mod freshness;
 pub mod graph;
 pub mod insert;
@@ -20,9 +22,11 @@ pub mod url_path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 
 pub use asset::{Asset, ContentHash, Kind, Links};
+use encodings::{Coding, Encoded};
 use freshness::Freshness;
 pub use load::{Change, Changes, PushToml, SiteError, SiteOptions, SiteRoot, What};
 use plan::{Overrides, Plan};
@@ -66,9 +70,19 @@ pub struct Page {
     overrides: Arc<Overrides>,
     /// The tag, and the content that it was written for.
     tag: OnceLock<(ContentHash, HeaderValue)>,
+    /// Those of its encoded forms.
+    encoded_tags: [ArcSwapOption<EncodedTag>; 3],
     freshness: Freshness,
     /// [`Site::changes`] of the newest snapshot that the page was found to agree with.
     agreed: AtomicU64,
+}
+
+/// The entity tag of an encoded form of a page.
+#[derive(Debug)]
+struct EncodedTag {
+    content_hash: ContentHash,
+    suffix: String,
+    tag: HeaderValue,
 }
 
 /// A path that a plan was made from, and what it was then; `None` if it was no file.
@@ -245,6 +259,7 @@ impl Page {
             dependencies,
             overrides: Arc::clone(overrides),
             tag: OnceLock::new(),
+            encoded_tags: Default::default(),
             freshness: Freshness::default(),
             agreed: AtomicU64::new(NEVER),
         }
@@ -265,6 +280,27 @@ impl Page {
         } else {
             write()
         }
+    }
+
+    /// Returns the entity tag of an encoded form of the page, which carries its digest; written
+    /// when the form is new.
+    pub fn encoded_tag(&self, document: &Asset, coding: Coding, encoded: &Encoded) -> HeaderValue {
+        let kept = &self.encoded_tags[coding as usize];
+        if let Some(known) = kept.load().as_deref()
+            && known.content_hash == document.content_hash
+            && known.suffix == encoded.suffix
+        {
+            return known.tag.clone();
+        }
+        let tag = encoded.tag_from(&self.tag(document));
+        if !tag.as_bytes().starts_with(b"W/") {
+            kept.store(Some(Arc::new(EncodedTag {
+                content_hash: document.content_hash,
+                suffix: encoded.suffix.clone(),
+                tag: tag.clone(),
+            })));
+        }
+        tag
     }
 
     /// Names a document's bytes and those of everything that the page was found to need, sent ahead

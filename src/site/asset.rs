@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use super::digest::Digest;
+use super::encodings::{self, ENCODED_BYTES_MIN, Encodings};
 use super::load::Identity;
 use super::media::media_type;
 use super::{UrlPath, links};
@@ -43,11 +44,15 @@ pub struct Asset {
     pub kind: Kind,
     /// The bytes, shared by every answer; `None` for a file that is streamed.
     pub content: Option<Bytes>,
+    /// Its encoded forms, as far as they are there.
+    pub encodings: Encodings,
     /// What the file was on disk; `None` if it never was there.
     pub(super) identity: Option<Identity>,
     /// Whether the file was changed so shortly before it was read that it may have changed again
     /// since without looking any different from outside.
     pub(super) recent: bool,
+    /// Whether it is of a kind that shrinks when it is encoded.
+    pub(super) shrinks: bool,
     links: OnceLock<Links>,
 }
 
@@ -124,6 +129,7 @@ impl Asset {
         let weak = content.is_none() && recent;
         let in_memory_length = content.as_ref().map_or(0, Bytes::len) as u64;
         Self {
+            shrinks: encodings::shrinks(&media_type),
             length: identity.map_or(in_memory_length, |identity| identity.length),
             modified,
             content_hash,
@@ -134,6 +140,7 @@ impl Asset {
             tag: tag(&Digest::default(), content_hash, weak),
             kind,
             content,
+            encodings: Encodings::default(),
             identity,
             recent,
             links: OnceLock::new(),
@@ -145,6 +152,7 @@ impl Asset {
     pub(super) fn without_content(&self) -> Self {
         Self {
             content: None,
+            encodings: self.encodings.without_content(&self.tag),
             ..self.unread()
         }
     }
@@ -157,9 +165,31 @@ impl Asset {
             last_modified: self.last_modified.clone(),
             tag: self.tag.clone(),
             content: self.content.clone(),
+            encodings: self.encodings.clone(),
             links: OnceLock::new(),
             ..*self
         }
+    }
+
+    /// Returns whether encoded forms of the file are made on demand.
+    pub fn can_be_encoded(&self) -> bool {
+        self.content.is_some() && self.is_worth_encoding()
+    }
+
+    /// Returns whether it depends on the request in which form the file is sent. Does not change
+    /// while the file stays as it is.
+    pub fn is_negotiated(&self) -> bool {
+        self.is_worth_encoding() || self.encodings.has_sidecar()
+    }
+
+    /// Bytes that are held in memory of the file and its encoded forms.
+    pub(super) fn held_bytes(&self) -> u64 {
+        let content = self.content.as_ref().map_or(0, Bytes::len) as u64;
+        content + self.encodings.held_bytes()
+    }
+
+    fn is_worth_encoding(&self) -> bool {
+        self.length >= ENCODED_BYTES_MIN && self.shrinks
     }
 
     /// Returns what the file links to, read on first use. Costs a parse of the whole file then:

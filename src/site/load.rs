@@ -9,10 +9,11 @@
 //!
 //! This is the only door of `site`: nothing else in it names files. Read on in [`disk`] (what is
 //! opened at all), [`loader`] (what is known and fresh), [`pages`] (what a page needs), [`refresh`]
-//! (what changed, when somebody says that something did), [`memory`] (what stays), [`walk`] (every
-//! page there is).
+//! (what changed, when somebody says that something did), [`encode`] (sidecars, and what is
+//! compressed), [`memory`] (what stays), [`walk`] (every page there is).
 
 mod disk;
+mod encode;
 mod flights;
 mod loader;
 mod memory;

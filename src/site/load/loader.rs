@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::disk::{Disk, Found, Identity};
+use super::encode::{self, Encoder};
 use super::flights::Flights;
 use super::memory::{ENTRIES_MAX, Memory};
 use super::pages::OverridesFile;
@@ -41,11 +42,12 @@ pub(super) struct Loader {
     /// The newest snapshot.
     pub(super) site: ArcSwap<Site>,
     pub(super) flights: Flights,
+    pub(super) encoder: Encoder,
     pub(super) permits: Arc<Semaphore>,
     pub(super) overrides: Mutex<OverridesFile>,
     pub(super) options: SiteOptions,
     pub(super) graph: GraphOf,
-    content_bytes_max: u64,
+    pub(super) content_bytes_max: u64,
     /// What a refresh has to know of what others found first.
     pub(super) notes: Mutex<Notes>,
     memory: Mutex<Memory>,
@@ -74,6 +76,7 @@ impl Loader {
             disk,
             site: ArcSwap::from_pointee(site),
             flights: Flights::default(),
+            encoder: Encoder::default(),
             permits: Arc::new(Semaphore::new(LOOK_UPS_MAX)),
             overrides: Mutex::new(file),
             graph,
@@ -163,7 +166,7 @@ impl Loader {
         let now_ms = self.now_ms();
         if let Some(slot) = &known
             && let Ok(found) = self.disk.stat(path)
-            && is_as_read(slot, &found)
+            && self.is_as_read(slot, &found)
         {
             slot.freshness.renew(now_ms);
             return;
@@ -204,11 +207,17 @@ impl Loader {
 
     /// Makes the next look at a file look at the disk.
     pub(super) fn expire(&self, asset: &Asset) {
-        if let Some(slot) = self.site.load().slot(asset.path.as_str())
+        let site = self.site.load();
+        if let Some(slot) = site.slot(asset.path.as_str())
             && slot
                 .asset()
                 .is_some_and(|known| known.identity == asset.identity)
         {
+            slot.freshness.expire();
+        }
+        // It may be that of a sidecar.
+        let original = encode::original(&asset.path);
+        if let Some(slot) = original.and_then(|path| site.slot(path.as_str())) {
             slot.freshness.expire();
         }
     }
@@ -225,7 +234,14 @@ impl Loader {
     fn load(&self, path: &UrlPath, known: Option<Arc<Slot>>, if_missing: IfMissing) -> Arc<Slot> {
         let now_ms = self.now_ms();
         let entry = match self.disk.read(path, self.content_bytes_max) {
-            Ok(Found::File(asset)) => Entry::File(Arc::new(asset)),
+            Ok(Found::File(asset)) => {
+                self.find_sidecars(&asset);
+                let known = known.as_ref().and_then(|slot| slot.asset());
+                if let Some(known) = known.filter(|it| it.content_hash == asset.content_hash) {
+                    asset.encodings.adopt(&known.encodings);
+                }
+                Entry::File(Arc::new(asset))
+            }
             Ok(Found::Directory) => Entry::Directory,
             Ok(Found::Missing) => match known {
                 // A root that is away is about to be built anew: what was known answers meanwhile.
@@ -263,13 +279,23 @@ impl Loader {
 
     /// Returns whether what is known of a path is still all that can be known.
     fn is_still(&self, slot: &Slot, found: &Found<Identity>) -> bool {
-        is_as_read(slot, found) && !self.is_evicted(slot)
+        self.is_as_read(slot, found) && !self.is_evicted(slot)
     }
 
     /// Returns whether a file is streamed that could be held.
     fn is_evicted(&self, slot: &Slot) -> bool {
-        slot.asset()
-            .is_some_and(|asset| asset.content.is_none() && asset.length <= self.content_bytes_max)
+        slot.asset().is_some_and(|asset| self.lacks_content(asset))
+    }
+
+    /// Returns whether what is at a path, and beside it, looks as it did when it was read.
+    fn is_as_read(&self, slot: &Slot, found: &Found<Identity>) -> bool {
+        match (&slot.entry, found) {
+            (Entry::File(asset), Found::File(identity)) => {
+                asset.identity == Some(*identity) && !asset.recent && self.has_its_sidecars(asset)
+            }
+            (Entry::Directory, Found::Directory) | (Entry::Missing, Found::Missing) => true,
+            _ => false,
+        }
     }
 
     fn turn(&self, path: &UrlPath) -> MutexGuard<'_, ()> {
@@ -279,17 +305,6 @@ impl Loader {
         )]
         let index = self.turn_of.hash_one(path) as usize % TURNS;
         lock(&self.turns[index])
-    }
-}
-
-/// Returns whether what is at a path looks as it did when it was read.
-fn is_as_read(slot: &Slot, found: &Found<Identity>) -> bool {
-    match (&slot.entry, found) {
-        (Entry::File(asset), Found::File(identity)) => {
-            asset.identity == Some(*identity) && !asset.recent
-        }
-        (Entry::Directory, Found::Directory) | (Entry::Missing, Found::Missing) => true,
-        _ => false,
     }
 }
 

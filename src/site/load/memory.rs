@@ -21,7 +21,7 @@ const SECOND_CHANCES_MAX: usize = 64;
 /// The writer's account of what the newest snapshot holds.
 #[derive(Debug)]
 pub(super) struct Memory {
-    /// Files with their content, and how many bytes it has, next to go first.
+    /// Files that are held, and how many bytes they and their encoded forms have, next to go first.
     contents: LruCache<UrlPath, u64>,
     /// Every path that is known, next to go first.
     entries: LruCache<UrlPath, ()>,
@@ -47,14 +47,26 @@ impl Memory {
         self.entries.pop(path);
         // Room first: what comes must not have to go because all else is in use.
         self.forget_entries(site);
-        if let Some(content) = slot.asset().and_then(|asset| asset.content.as_ref()) {
-            let bytes = content.len() as u64;
+        let bytes = slot.asset().map_or(0, |asset| asset.held_bytes());
+        if bytes > 0 {
             self.evict_contents(site, bytes);
             self.bytes += bytes;
             self.contents.put(path.clone(), bytes);
         }
         self.entries.put(path.clone(), ());
         site.put(path, slot);
+    }
+
+    /// Makes room in a snapshot for what a file has come to hold besides.
+    pub(super) fn resize(&mut self, site: &mut Site, path: &UrlPath, before: u64, after: u64) {
+        let Some(known) = self.contents.pop(path) else {
+            return;
+        };
+        self.bytes -= known;
+        let bytes = (known + after).saturating_sub(before);
+        self.evict_contents(site, bytes);
+        self.bytes += bytes;
+        self.contents.put(path.clone(), bytes);
     }
 
     fn evict_contents(&mut self, site: &mut Site, bytes_wanted: u64) {
@@ -100,7 +112,7 @@ impl Memory {
 impl Slot {
     /// Returns the slot with a file that is streamed instead of held; `None` if it holds nothing.
     fn without_content(&self) -> Option<Self> {
-        let asset = self.asset().filter(|asset| asset.content.is_some())?;
+        let asset = self.asset().filter(|asset| asset.held_bytes() > 0)?;
         Some(Self {
             entry: Entry::File(Arc::new(asset.without_content())),
             freshness: Freshness::copy(&self.freshness),
@@ -202,6 +214,21 @@ mod tests {
         assert_eq!(room.memory.bytes, 20);
         room.admit(&["d"]);
         assert_eq!(room.held("a b c d"), ["a", "c", "d"]);
+    }
+
+    #[test]
+    fn what_a_file_comes_to_hold_besides_is_counted_and_makes_others_go() {
+        let mut room = Room::new(100);
+        room.admit(&["a", "b"]);
+        room.memory.resize(&mut room.site, &path("b"), 10, 15);
+        assert_eq!((room.memory.bytes, room.held("a b")), (25, vec!["a", "b"]));
+        room.memory.resize(&mut room.site, &path("b"), 15, 25);
+        assert_eq!((room.memory.bytes, room.held("a b")), (25, vec!["b"]));
+        // What has had to go has no account to change.
+        room.memory.resize(&mut room.site, &path("a"), 10, 15);
+        assert_eq!(room.memory.bytes, 25);
+        room.admit(&["b"]);
+        assert_eq!(room.memory.bytes, 10);
     }
 
     #[test]
