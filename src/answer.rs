@@ -1,18 +1,23 @@
 //! Request and snapshot to answer: pure, without waiting, one snapshot.
 //!
 //! Everything HTTP means is decided here; the doors (`http2`, `http1`) only do it. Nothing here
-//! knows of streams, sockets or the disk. Read on in [`route`], [`conditional`], [`preload`],
-//! [`held`], `injected` (pages while their site is edited), [`requested`] (who asks meanwhile) and,
-//! for what is not of the site, [`live`].
+//! knows of streams, sockets or the disk. Read on in [`route`], [`conditional`], [`encoding`],
+//! `representation` (in which form a file is sent), [`range`], [`preload`], [`held`], `injected`
+//! (pages while their site is edited), [`requested`] (who asks meanwhile) and, for what is not of
+//! the site, [`live`].
 
 pub mod conditional;
+pub mod encoding;
 pub mod held;
 mod injected;
 pub mod live;
 pub mod preload;
+pub mod range;
+mod representation;
 pub mod requested;
 pub mod route;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -21,13 +26,17 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
+use conditional::{Validators, Verdict};
+use encoding::Accepted;
 pub use held::Held;
 use injected::Injected;
 pub use injected::LivePage;
 use preload::Ahead;
+use representation::{Representation, Representations, Unsent};
 use route::Route;
 
 use crate::hub::{EventId, Hub};
+use crate::site::encodings::Coding;
 use crate::site::graph::Need;
 use crate::site::{Asset, Kind, Page, Site, SiteUrl};
 
@@ -135,8 +144,20 @@ pub struct Answer {
     pub holds: Option<u64>,
     /// How many links its `Link` hints at.
     pub hinted: usize,
+    /// Files that would have been sent in another form, had there been one: to be made for those
+    /// who ask later.
+    pub unencoded: Vec<Unencoded>,
     /// What the door does besides.
     pub action: Option<Action>,
+}
+
+/// A file that is to be had in an encoding.
+#[derive(Debug, Clone)]
+pub struct Unencoded {
+    /// The file.
+    pub asset: Arc<Asset>,
+    /// The encoding.
+    pub coding: Coding,
 }
 
 /// What a door does besides answering.
@@ -170,8 +191,10 @@ pub enum Body {
     Empty,
     /// Bytes in memory.
     Memory(Bytes),
+    /// Bytes in memory, one piece after another.
+    Pieces(Vec<Bytes>),
     /// A file that is streamed.
-    Streamed(Arc<Asset>),
+    Streamed(Streamed),
     /// Events as they happen.
     Feed {
         /// Where they are published.
@@ -181,20 +204,46 @@ pub enum Body {
     },
 }
 
+/// A body that a file has to be opened for.
+#[derive(Debug, Clone)]
+pub struct Streamed {
+    /// The file.
+    pub asset: Arc<Asset>,
+    /// What is sent, in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// A piece of a body that is streamed.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// Bytes of the file.
+    File(Range<u64>),
+}
+
 impl Body {
     /// Returns its length in bytes, as far as it has one.
     pub fn length(&self) -> u64 {
+        let length = |piece: &Piece| match piece {
+            Piece::Bytes(bytes) => bytes.len() as u64,
+            Piece::File(range) => range.end - range.start,
+        };
         match self {
             Self::Empty | Self::Feed { .. } => 0,
             Self::Memory(bytes) => bytes.len() as u64,
-            Self::Streamed(asset) => asset.length,
+            Self::Pieces(pieces) => pieces.iter().map(|bytes| bytes.len() as u64).sum(),
+            Self::Streamed(streamed) => streamed.pieces.iter().map(length).sum(),
         }
     }
 
     fn of(asset: &Arc<Asset>) -> Self {
         match &asset.content {
             Some(content) => Self::Memory(content.clone()),
-            None => Self::Streamed(Arc::clone(asset)),
+            None => Self::Streamed(Streamed {
+                asset: Arc::clone(asset),
+                pieces: vec![Piece::File(0..asset.length)],
+            }),
         }
     }
 }
@@ -291,46 +340,128 @@ fn file(
         .live
         .filter(|_| injected::is_shown(&request.headers))
         .and_then(|live| injected::page(asset, page.map(Arc::as_ref), live));
-    let tag = match &injected {
-        Some(injected) => injected.tag.clone(),
-        None => page_tag(asset, page, options),
+    let accepted = Accepted::read(&request.headers);
+    let mut answer = if let Some(injected) = &injected {
+        show(request, asset, page, injected, accepted, moment)
+    } else {
+        let forms = Representations::new(asset, page, options, accepted);
+        send(request, &forms, asset, page, moment)
     };
-    // What is injected changes without the file.
-    let modified = injected.is_none().then_some(asset.modified);
-    if conditional::is_fresh(&request.headers, &tag, modified) {
-        let mut answer = plain(StatusCode::NOT_MODIFIED, moment);
-        let headers = answer.head.headers_mut();
-        headers.remove(header::CONTENT_LENGTH);
-        headers.insert(header::ETAG, tag);
-        headers.insert(header::CACHE_CONTROL, cache_control(asset));
-        vary(headers, asset.kind, options.live);
-        answer.holds = holds(request, peer, asset);
-        return answer;
+    let headers = answer.head.headers_mut();
+    vary(headers, asset.kind, options.live);
+    vary_by_encoding(headers, asset);
+    match answer.head.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_MODIFIED => {
+            answer.holds = holds(request, peer, asset);
+            return answer;
+        }
+        // A part of a page, or none of it, shows nothing.
+        _ => return answer,
     }
-    let mut answer = Answer {
-        promises: Vec::new(),
-        hints: None,
-        head: head(asset, tag, moment),
-        body: Body::of(asset),
-        rank: rank(asset.kind, page),
-        holds: None,
-        hinted: 0,
-        action: None,
-    };
-    vary(answer.head.headers_mut(), asset.kind, options.live);
     if options.live.is_some() && injected::is_shown(&request.headers) {
         answer.action = injected::obstacle(asset, injected.as_ref())
             .map(|why| Action::Told(live::Heard::blocked(target(request), why)));
     }
-    if let Some(injected) = injected {
-        inject(injected, &mut answer);
-    }
     if let Some(page) = page.filter(|_| request.method == Method::GET) {
         let ahead = preload::ahead(request, peer, site, page, options);
-        spend(ahead, &mut answer, site, options, moment);
+        spend(ahead, &mut answer, site, accepted, options, moment);
     } else {
         answer.holds = holds(request, peer, asset);
     }
+    answer
+}
+
+/// Sends a file in the form that a request likes best, or parts of it, or says why not.
+fn send(
+    request: &Parts,
+    forms: &Representations<'_>,
+    asset: &Arc<Asset>,
+    page: Option<&Arc<Page>>,
+    moment: &Moment,
+) -> Answer {
+    match forms.evaluate(&request.headers) {
+        Ok(()) => {}
+        Err(Unsent::NotModified(tag)) => return not_modified(asset, tag, moment),
+        Err(Unsent::Failed) => return plain(StatusCode::PRECONDITION_FAILED, moment),
+    }
+    let part = forms.select_for_range(request, moment);
+    let (form, field) = match part {
+        Some((form, field)) => (Some(form), Some(field)),
+        None => (forms.select(), None),
+    };
+    let Some(form) = form else {
+        return plain(StatusCode::NOT_ACCEPTABLE, moment);
+    };
+    let mut answer = whole(asset, page, form, moment);
+    let headers = answer.head.headers_mut();
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    match field {
+        Some(field) => range::apply(&mut answer, field, asset.content_hash),
+        None => answer.unencoded.extend(forms.wanted()),
+    }
+    answer
+}
+
+/// Sends a page with the script in it, or says why not. What is injected changes without the file,
+/// so it has no date, and a part of it would be of no use to anybody.
+fn show(
+    request: &Parts,
+    asset: &Arc<Asset>,
+    page: Option<&Arc<Page>>,
+    injected: &Injected,
+    accepted: Accepted,
+    moment: &Moment,
+) -> Answer {
+    let validators = Validators {
+        is_current: |tag: &[u8]| injected.is_current(tag, accepted),
+        weak: false,
+        modified: None,
+    };
+    match conditional::evaluate(&request.headers, &validators) {
+        Verdict::Proceed => {}
+        Verdict::NotModified(held) => {
+            let tag = held.and_then(|tag| HeaderValue::from_bytes(tag).ok());
+            let tag = tag.unwrap_or_else(|| injected.tag.clone());
+            return not_modified(asset, tag, moment);
+        }
+        Verdict::Failed => return plain(StatusCode::PRECONDITION_FAILED, moment),
+    }
+    let form = injected.form(accepted, asset.is_negotiated());
+    let mut answer = whole(asset, page, form, moment);
+    answer.head.headers_mut().remove(header::LAST_MODIFIED);
+    if let Rank::Document { opening_length } = &mut answer.rank {
+        *opening_length += injected.added;
+    }
+    answer
+}
+
+/// Returns the answer with all of one form of a file.
+fn whole(
+    asset: &Arc<Asset>,
+    page: Option<&Arc<Page>>,
+    form: Representation,
+    moment: &Moment,
+) -> Answer {
+    Answer {
+        promises: Vec::new(),
+        hints: None,
+        head: head(asset, &form, moment),
+        rank: rank(asset.kind, page).scaled(asset.length, form.body.length()),
+        body: form.body,
+        holds: None,
+        hinted: 0,
+        unencoded: Vec::new(),
+        action: None,
+    }
+}
+
+fn not_modified(asset: &Asset, tag: HeaderValue, moment: &Moment) -> Answer {
+    let mut answer = plain(StatusCode::NOT_MODIFIED, moment);
+    let headers = answer.head.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::ETAG, tag);
+    headers.insert(header::CACHE_CONTROL, cache_control(asset));
     answer
 }
 
@@ -343,23 +474,6 @@ fn holds(request: &Parts, peer: &Peer<'_>, asset: &Asset) -> Option<u64> {
     Some(Held::key(&url, asset.content_hash))
 }
 
-/// Returns whether a request for a file is answered 304.
-fn is_fresh(request: &Parts, asset: &Asset, page: Option<&Arc<Page>>) -> bool {
-    conditional::is_fresh(&request.headers, &tag(asset, page), Some(asset.modified))
-}
-
-/// Puts an injected document in the place of the one it was made from.
-fn inject(injected: Injected, answer: &mut Answer) {
-    let headers = answer.head.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, injected.document.len().into());
-    headers.insert(header::ETAG, injected.tag);
-    headers.remove(header::LAST_MODIFIED);
-    answer.body = Body::Memory(injected.document);
-    if let Rank::Document { opening_length } = &mut answer.rank {
-        *opening_length += injected.added;
-    }
-}
-
 /// Whether a page is injected depends on what the request is for.
 fn vary(headers: &mut HeaderMap, kind: Kind, live: Option<LivePage>) {
     if live.is_some() && kind == Kind::Page {
@@ -368,8 +482,24 @@ fn vary(headers: &mut HeaderMap, kind: Kind, live: Option<LivePage>) {
     }
 }
 
+/// Which form of a file is sent depends on what the request takes: also where that is the file as
+/// it is, and where none is sent.
+fn vary_by_encoding(headers: &mut HeaderMap, asset: &Asset) {
+    if asset.is_negotiated() {
+        let field = HeaderValue::from_static("Accept-Encoding");
+        headers.append(header::VARY, field);
+    }
+}
+
 /// Puts what is sent ahead into an answer.
-fn spend(ahead: Ahead, answer: &mut Answer, site: &Site, options: Options, moment: &Moment) {
+fn spend(
+    ahead: Ahead,
+    answer: &mut Answer,
+    site: &Site,
+    accepted: Accepted,
+    options: Options,
+    moment: &Moment,
+) {
     if options.explain
         && let Some(explanation) = ahead.explanation()
     {
@@ -386,9 +516,18 @@ fn spend(ahead: Ahead, answer: &mut Answer, site: &Site, options: Options, momen
         if options.live.is_some() && asset.kind == Kind::Page {
             continue;
         }
+        let forms = Representations::new(asset, site.page(asset.path.as_str()), options, accepted);
+        let Some(form) = forms.select_in_memory() else {
+            continue;
+        };
+        answer.unencoded.extend(forms.wanted());
+        let mut head = head(asset, &form, moment);
+        let headers = head.headers_mut();
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        vary_by_encoding(headers, asset);
         answer.promises.push(Promise {
-            head: head(asset, asset.tag.clone(), moment),
-            body: Body::of(asset),
+            head,
+            body: form.body,
             url: planned.url,
             need: planned.need,
             key: planned.key,
@@ -409,6 +548,23 @@ fn spend(ahead: Ahead, answer: &mut Answer, site: &Site, options: Options, momen
     }
 }
 
+impl Rank {
+    /// Returns the rank of a document that takes another number of bytes in an encoding.
+    fn scaled(self, length: u64, encoded_length: u64) -> Self {
+        let Self::Document { opening_length } = self else {
+            return self;
+        };
+        if length == encoded_length || length == 0 {
+            return self;
+        }
+        let scaled = u128::from(encoded_length) * opening_length as u128;
+        let scaled = scaled.div_ceil(u128::from(length));
+        Self::Document {
+            opening_length: usize::try_from(scaled).unwrap_or(opening_length),
+        }
+    }
+}
+
 fn rank(kind: Kind, page: Option<&Arc<Page>>) -> Rank {
     match kind {
         Kind::Page => Rank::Document {
@@ -421,6 +577,19 @@ fn rank(kind: Kind, page: Option<&Arc<Page>>) -> Rank {
     }
 }
 
+/// Returns what has to be encoded before a request can be answered: it refuses the file as it is.
+pub fn needs_encoding(request: &Parts, site: &Site) -> Option<Unencoded> {
+    representation::refuses_identity(&request.headers).then_some(())?;
+    let Route::File(asset) = route::route(site, &request.uri) else {
+        return None;
+    };
+    let coding = representation::needed(&request.headers, asset)?;
+    Some(Unencoded {
+        asset: Arc::clone(asset),
+        coding,
+    })
+}
+
 /// Returns path and query of a request.
 pub fn target(request: &Parts) -> &str {
     request
@@ -429,13 +598,13 @@ pub fn target(request: &Parts) -> &str {
         .map_or("/", |target| target.as_str())
 }
 
-fn head(asset: &Asset, tag: HeaderValue, moment: &Moment) -> Response<()> {
+/// Returns the header of a form of a file.
+fn head(asset: &Asset, form: &Representation, moment: &Moment) -> Response<()> {
     let mut head = Response::new(());
     let headers = head.headers_mut();
-    headers.reserve(7);
+    headers.reserve(10);
     headers.insert(header::CONTENT_TYPE, asset.media_type.clone());
-    headers.insert(header::CONTENT_LENGTH, asset.length.into());
-    headers.insert(header::ETAG, tag);
+    form.describe(headers);
     headers.insert(header::LAST_MODIFIED, asset.last_modified.clone());
     headers.insert(header::CACHE_CONTROL, cache_control(asset));
     headers.insert(
@@ -444,22 +613,6 @@ fn head(asset: &Asset, tag: HeaderValue, moment: &Moment) -> Response<()> {
     );
     headers.insert(header::DATE, moment.date.clone());
     head
-}
-
-/// Returns the entity tag of a file that is sent as it is. While the site is edited, that of a page
-/// names what it needs as well.
-fn page_tag(asset: &Asset, page: Option<&Arc<Page>>, options: Options) -> HeaderValue {
-    if options.live.is_none() || asset.kind != Kind::Page {
-        return tag(asset, page);
-    }
-    let version = injected::version(asset, page.map(Arc::as_ref));
-    let weak = if asset.weak { "W/" } else { "" };
-    entity_tag(&format!("{weak}\"{version}\""))
-}
-
-/// Returns the entity tag of a file.
-fn tag(asset: &Asset, page: Option<&Arc<Page>>) -> HeaderValue {
-    page.map_or_else(|| asset.tag.clone(), |page| page.tag(asset))
 }
 
 fn entity_tag(tag: &str) -> HeaderValue {
@@ -513,6 +666,7 @@ fn plain(status: StatusCode, moment: &Moment) -> Answer {
         rank: Rank::Other,
         holds: None,
         hinted: 0,
+        unencoded: Vec::new(),
         action: None,
     }
 }
@@ -553,15 +707,35 @@ fn not_found(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    let accepted = Accepted::read(&request.headers);
+    if let Some(page) = page {
+        let forms = Representations::new(page, None, options, accepted);
+        // Who takes no form of it is told as well that there is nothing.
+        if let Some(form) = forms.select() {
+            form.describe(headers);
+            headers.remove(header::ETAG);
+            answer.body = form.body;
+        }
+        answer.unencoded.extend(forms.wanted());
+    }
     if let Some(live) = options.live {
-        await_file(request, page.map(Arc::as_ref), live, &mut answer);
+        await_file(request, page.map(Arc::as_ref), live, accepted, &mut answer);
+    }
+    if let Some(page) = page {
+        vary_by_encoding(answer.head.headers_mut(), page);
     }
     answer
 }
 
 /// Makes a 404 one that is told when the file comes: it has a version to compare, and it is a page
 /// wherever one is shown.
-fn await_file(request: &Parts, page: Option<&Asset>, live: LivePage, answer: &mut Answer) {
+fn await_file(
+    request: &Parts,
+    page: Option<&Asset>,
+    live: LivePage,
+    accepted: Accepted,
+    answer: &mut Answer,
+) {
     let headers = answer.head.headers_mut();
     vary(headers, Kind::Page, Some(live));
     let version = injected::missing_version(page);
@@ -572,7 +746,11 @@ fn await_file(request: &Parts, page: Option<&Asset>, live: LivePage, answer: &mu
             let html = HeaderValue::from_static("text/html; charset=utf-8");
             headers.insert(header::CONTENT_TYPE, html);
         }
-        inject(injected, answer);
+        let form = injected.form(accepted, page.is_some_and(Asset::is_negotiated));
+        headers.remove(header::CONTENT_ENCODING);
+        form.describe(headers);
+        answer.body = form.body;
+        answer.unencoded.clear();
     }
 }
 

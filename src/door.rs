@@ -17,9 +17,10 @@ use self::live::Live;
 use crate::access_log::{AccessLog, Entry, Way};
 use crate::answer::live::Received;
 use crate::answer::{
-    self, Action, Answer, Authority, Held, LivePage, Moment, Options, Peer, Pushes,
+    self, Action, Answer, Authority, Held, LivePage, Moment, Options, Peer, Piece, Pushes,
+    Streamed, Unencoded,
 };
-use crate::site::{Asset, Site, SiteRoot, UrlPath};
+use crate::site::{Site, SiteRoot, UrlPath};
 use crate::tls::Tls;
 
 /// Times a file may turn out to have changed between stat and open before the request fails.
@@ -65,20 +66,29 @@ impl Service {
             return None;
         }
         let raw = request.uri.path();
-        if !answer::route::needs_decoding(raw) {
-            return self.site.ready(raw);
-        }
-        match UrlPath::parse(raw) {
-            Ok(path) => self.site.ready(path.as_str()),
-            Err(_) => None,
-        }
+        let ready = if answer::route::needs_decoding(raw) {
+            let path = UrlPath::parse(raw).ok()?;
+            self.site.ready(path.as_str())
+        } else {
+            self.site.ready(raw)
+        };
+        ready.filter(|site| answer::needs_encoding(request, site).is_none())
     }
 
     /// Returns a snapshot that is fit to answer a request from.
-    pub async fn prepare(&self, uri: &Uri) -> Arc<Site> {
+    pub async fn prepare(&self, request: &Parts) -> Arc<Site> {
+        let uri = &request.uri;
         if self.thinks_of(uri.path()) {
             tokio::time::sleep(self.think).await;
         }
+        let site = self.look_up(uri).await;
+        if let Some(Unencoded { asset, coding }) = answer::needs_encoding(request, &site) {
+            self.site.encode_now(&asset, coding).await;
+        }
+        site
+    }
+
+    async fn look_up(&self, uri: &Uri) -> Arc<Site> {
         match UrlPath::parse(uri.path()) {
             Ok(path) => self.site.prepare(&path).await,
             // It is answered without a file, but for the page that says so.
@@ -113,7 +123,11 @@ impl Service {
                     live: seen.live,
                     ..self.options
                 };
-                answer::answer(request, peer, seen.site, options, moment)
+                let mut answer = answer::answer(request, peer, seen.site, options, moment);
+                for Unencoded { asset, coding } in answer.unencoded.drain(..) {
+                    self.site.encode(&asset, coding);
+                }
+                answer
             }
         }
     }
@@ -146,13 +160,19 @@ impl Service {
     /// Opens a streamed file on a blocking thread.
     ///
     /// # Errors
-    /// It cannot be opened, or is no longer the file that `asset` describes.
-    pub async fn open(self: Arc<Self>, asset: Arc<Asset>) -> io::Result<Source> {
-        let length = asset.length;
+    /// It cannot be opened, or is no longer the file that was described.
+    pub async fn open(self: Arc<Self>, streamed: Streamed) -> io::Result<Source> {
+        let Streamed { asset, pieces } = streamed;
         let file = tokio::task::spawn_blocking(move || self.site.reader(&asset))
             .await
             .map_err(io::Error::other)??;
-        Ok(Source::file(file, length))
+        let file = Arc::new(file);
+        Ok(Source::joined(pieces.into_iter().map(
+            |piece| match piece {
+                Piece::Bytes(bytes) => Source::Memory(bytes),
+                Piece::File(range) => Source::file(Arc::clone(&file), range),
+            },
+        )))
     }
 
     /// Returns whether the authority that a request names is one to answer for: the certificate

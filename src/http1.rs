@@ -112,7 +112,7 @@ async fn respond(
         let live = service.live_page();
         let site = match service.ready(&request) {
             Some(site) => site,
-            None => service.prepare(&request.uri).await,
+            None => service.prepare(&request).await,
         };
         let moment = service.moment();
         let seen = Seen { site: &site, live };
@@ -124,15 +124,19 @@ async fn respond(
         let content = match answer.body {
             Body::Empty => Content::Source(Source::Memory(Bytes::new())),
             Body::Memory(bytes) => Content::Source(Source::Memory(bytes)),
+            Body::Pieces(pieces) => {
+                Content::Source(Source::joined(pieces.into_iter().map(Source::Memory)))
+            }
             Body::Feed { hub, after } => Content::Feed(Feed::new(hub, after)),
-            Body::Streamed(asset) => match Arc::clone(&service).open(Arc::clone(&asset)).await {
+            Body::Streamed(streamed) => match Arc::clone(&service).open(streamed).await {
                 Ok(source) => Content::Source(source),
                 Err(_) if door::may_reopen(tries) => {
                     tries += 1;
                     continue;
                 }
                 Err(error) => {
-                    tracing::warn!(path = asset.path.as_str(), %error, "cannot open a file");
+                    let target = crate::answer::target(&request);
+                    tracing::warn!(target, %error, "cannot open a file");
                     return failed(service, progress);
                 }
             },

@@ -20,6 +20,7 @@
 //! ```text
 //! fetched       "<version>.<digest>"
 //! injected      "live-<version>.<digest>~<cursor>~<script>"    data-page="<version>.<digest>"
+//! compressed    the same with a suffix (see [`crate::site::encodings`])
 //! not there     "missing-<version>", injected as above
 //! ```
 //!
@@ -35,7 +36,11 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{self, HeaderMap};
 
+use super::Body;
+use super::encoding::Accepted;
+use super::representation::Representation;
 use crate::hub::EventId;
+use crate::site::encodings::{self, Coding, Level, codec};
 use crate::site::{Asset, ContentHash, Kind, Page, insert};
 
 /// What a page that is served while its site is edited is told.
@@ -59,6 +64,40 @@ pub(super) struct Injected {
     pub(super) tag: HeaderValue,
     /// By how many bytes everything after the prefix has moved.
     pub(super) added: usize,
+}
+
+/// Largest document that is compressed after the injection, in bytes: that is done anew for every
+/// answer, between others.
+const ENCODED_BYTES_MAX: usize = 256 * 1024;
+
+impl Injected {
+    /// Returns the form of the document that a request likes best, if it is encoded at all.
+    pub(super) fn form(&self, accepted: Accepted, is_negotiated: bool) -> Representation {
+        let is_encoded = is_negotiated && self.document.len() <= ENCODED_BYTES_MAX;
+        let coding = accepted.preferred().next().filter(|_| is_encoded);
+        let encoded = coding.and_then(|coding| {
+            let bytes = codec::encode(&self.document, coding, Level::Fast)?;
+            Some(Representation {
+                coding: Some(coding),
+                tag: encodings::tag(&self.tag, coding.suffix(Level::Fast)),
+                body: Body::Memory(bytes),
+            })
+        });
+        encoded.unwrap_or_else(|| Representation {
+            coding: None,
+            tag: self.tag.clone(),
+            body: Body::Memory(self.document.clone()),
+        })
+    }
+
+    /// Returns whether a tag, quotes included, names a form of the document that a request takes.
+    pub(super) fn is_current(&self, tag: &[u8], accepted: Accepted) -> bool {
+        let encoded = |coding: Coding| {
+            let own = encodings::tag(&self.tag, coding.suffix(Level::Fast));
+            accepted.takes(coding) && own.as_bytes() == tag
+        };
+        self.tag.as_bytes() == tag || Coding::ALL.into_iter().any(encoded)
+    }
 }
 
 /// How the tag of an injected page begins.

@@ -10,8 +10,10 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Uri, Version};
 
+use super::encoding::Accepted;
+use super::representation::Representations;
 use super::route::{self, Route};
-use super::{Authority, Deliver, Held, Options, Peer, Pushes, requested};
+use super::{Authority, Deliver, Held, Options, Peer, Pushes, range, requested};
 use crate::site::digest::Digest;
 use crate::site::graph::{Destination, Need, Subresource};
 use crate::site::links::html::Crossorigin;
@@ -173,8 +175,10 @@ pub fn early(request: &Parts, peer: &Peer<'_>, site: &Site, options: Options) ->
         return None;
     };
     let (asset, page) = page_at(site, &request.uri)?;
-    if super::is_fresh(request, asset, Some(page)) {
-        // As far as one can tell yet, the answer is 304.
+    let accepted = Accepted::read(&request.headers);
+    let forms = Representations::new(asset, Some(page), options, accepted);
+    if forms.evaluate(&request.headers).is_err() || range::field(request).is_some() {
+        // As far as one can tell yet, the answer is 304, or a part.
         return None;
     }
     let mut ahead = Ahead::default();
@@ -296,7 +300,7 @@ impl<'a> Known<'a> {
 }
 
 /// Returns the page at a URL, however its path is written.
-fn page_at<'a>(site: &'a Site, uri: &Uri) -> Option<(&'a Asset, &'a Arc<Page>)> {
+fn page_at<'a>(site: &'a Site, uri: &Uri) -> Option<(&'a Arc<Asset>, &'a Arc<Page>)> {
     let Route::File(asset) = route::route(site, uri) else {
         return None;
     };

@@ -2,12 +2,14 @@
 //!
 //! Knows nothing of streams; a door asks for as many bytes as it may send.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
@@ -22,6 +24,8 @@ pub enum Source {
     Memory(Bytes),
     /// On disk.
     File(FileSource),
+    /// One after another; none is empty.
+    Joined(VecDeque<Self>),
 }
 
 /// What is left of a file.
@@ -35,15 +39,28 @@ pub struct FileSource {
 }
 
 impl Source {
-    /// Returns a source of the first `length` bytes of an open file.
-    pub fn file(file: File, length: u64) -> Self {
+    /// Returns a source of some bytes of an open file.
+    pub fn file(file: Arc<File>, range: Range<u64>) -> Self {
         Self::File(FileSource {
-            file: Arc::new(file),
-            at: 0,
-            end: length,
+            file,
+            at: range.start,
+            end: range.end,
             piece: Bytes::new(),
             reading: None,
         })
+    }
+
+    /// Returns a source of several, one after another.
+    pub fn joined(sources: impl IntoIterator<Item = Self>) -> Self {
+        let mut sources: VecDeque<_> = sources.into_iter().filter(|it| it.left() > 0).collect();
+        match (sources.pop_front(), sources.is_empty()) {
+            (None, _) => Self::Memory(Bytes::new()),
+            (Some(only), true) => only,
+            (Some(first), false) => {
+                sources.push_front(first);
+                Self::Joined(sources)
+            }
+        }
     }
 
     /// Bytes not taken yet.
@@ -51,6 +68,7 @@ impl Source {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File(file) => file.end - file.at + file.piece.len() as u64,
+            Self::Joined(sources) => sources.iter().map(Self::left).sum(),
         }
     }
 
@@ -62,6 +80,16 @@ impl Source {
         match self {
             Self::Memory(bytes) => Poll::Ready(Ok(bytes.split_to(most.min(bytes.len())))),
             Self::File(file) => file.poll_take(cx, most),
+            Self::Joined(sources) => {
+                let Some(first) = sources.front_mut() else {
+                    return Poll::Ready(Ok(Bytes::new()));
+                };
+                let taken = ready!(first.poll_take(cx, most));
+                if first.left() == 0 {
+                    sources.pop_front();
+                }
+                Poll::Ready(taken)
+            }
         }
     }
 }

@@ -302,7 +302,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let service = Arc::clone(&self.service);
         self.preparing.push(Box::pin(async move {
             let received = receive(body, wanted_bytes_max).await;
-            let site = service.prepare(&request.uri).await;
+            let site = service.prepare(&request).await;
             Prepared::Site(Asked {
                 request,
                 received,
@@ -356,7 +356,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
         let service = Arc::clone(&self.service);
         self.preparing.push(Box::pin(async move {
-            asked.site = service.prepare(&asked.request.uri).await;
+            asked.site = service.prepare(&asked.request).await;
             Prepared::Site(asked)
         }));
     }
@@ -397,8 +397,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 let source = Source::Memory(bytes.clone());
                 self.spend(cx, asked, answer, Some(source));
             }
-            Body::Streamed(asset) => {
-                let opening = Arc::clone(&self.service).open(Arc::clone(asset));
+            Body::Pieces(pieces) => {
+                let source = Source::joined(pieces.iter().cloned().map(Source::Memory));
+                self.spend(cx, asked, answer, Some(source));
+            }
+            Body::Streamed(streamed) => {
+                let opening = Arc::clone(&self.service).open(streamed.clone());
                 self.preparing.push(Box::pin(async move {
                     let source = opening.await;
                     Prepared::File(asked, Box::new(answer), source)

@@ -180,8 +180,8 @@ fn promised_request(page: &Parts, target: &str) -> Option<Request<()>> {
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_2;
     for name in PROMISED_HEADERS {
-        if let Some(value) = page.headers.get(&name) {
-            request.headers_mut().insert(name, value.clone());
+        for value in page.headers.get_all(&name) {
+            request.headers_mut().append(&name, value.clone());
         }
     }
     Some(request)

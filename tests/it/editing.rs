@@ -96,7 +96,7 @@ fn text(answer: &Answer) -> &str {
         Body::Memory(bytes) => std::str::from_utf8(bytes).unwrap(),
         Body::Empty => "",
         Body::Feed { .. } => panic!("no feed"),
-        Body::Streamed(_) => panic!("it is streamed"),
+        Body::Streamed(_) | Body::Pieces(_) => panic!("it is streamed, or a part"),
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Features are tested at the boundary: a site in, a transcript out. The stage is `world` (a site
 //! and its server, laid out by `fixture`, at the ends of a `forerun::measure::link`), `client` (who
-//! asks), `tap` (who listens), `transcript` (what is told) and `laws` (what must always hold).
-//! `tidy` checks the source itself.
+//! asks), `doors` (the same over HTTP/1.1), `tap` (who listens), `transcript` (what is told) and
+//! `laws` (what must always hold). `tidy` checks the source itself.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,6 +11,7 @@
 )]
 
 mod client;
+mod doors;
 mod fixture;
 mod laws;
 mod tap;
@@ -20,6 +21,7 @@ mod world;
 mod downloads;
 mod drain;
 mod editing;
+mod encodings;
 mod h2_rules;
 mod hints;
 mod hostile;
@@ -30,6 +32,7 @@ mod log;
 mod measure;
 mod measure_validate;
 mod push;
+mod ranges;
 mod records;
 mod schedule;
 mod semantics;

@@ -379,6 +379,11 @@ impl World {
 
     /// Speaks HTTP/1.1: sends text as it stands, and returns everything until the server closes.
     pub(crate) async fn say(&mut self, text: &str) -> String {
+        String::from_utf8(self.say_bytes(text).await).unwrap()
+    }
+
+    /// Speaks HTTP/1.1 like [`Self::say`], where what comes back may be anything.
+    pub(crate) async fn say_bytes(&mut self, text: &str) -> Vec<u8> {
         let mut greeted = self.greet("http/1.1").await;
         let mut said = Vec::new();
         let conversation = async {
@@ -387,7 +392,7 @@ impl World {
             greeted.stream.read_to_end(&mut said).await
         };
         self.wait(conversation).await;
-        String::from_utf8(said).unwrap()
+        said
     }
 
     /// Tells what the log says of each answer, without who asked and when.
