@@ -508,7 +508,7 @@ impl Grounds<'_> {
     fn earliest(&self) -> Option<Duration> {
         let bytes = |bytes: u64| u32::try_from(bytes).map_or(f64::INFINITY, f64::from);
         let rate = self.link.down.map_or(f64::INFINITY, |bits| bytes(bits / 8));
-        let opening = self.stage.opening_length(self.page);
+        let opening = self.stage.opening_length(self.page, self.document);
         let terms = Terms {
             round_trip: self.link.round_trip.as_secs_f64(),
             rate,
@@ -517,7 +517,7 @@ impl Grounds<'_> {
             setup: self.setup.as_secs_f64(),
             think: self.think.as_secs_f64(),
             client_delay: self.client_delay.as_secs_f64(),
-            html: bytes(self.document.min(opening)),
+            html: bytes(opening),
             critical: bytes(self.blocking),
         };
         terms.first_render_bound()

@@ -2,8 +2,8 @@
 //! from what is pushed or was hinted, or asked for.
 //!
 //! One task, one connection, no clock but tokio's: on a simulated link the same load is the same to
-//! the byte. Encodings are not asked for, since nothing here decodes them. Read on in [`wants`],
-//! what a page says; `fetch`, the order of things; `transfers`, how promised and wanted meet.
+//! the byte. Read on in [`wants`], what a page says; `fetch`, the order of things; `transfers`, how
+//! promised and wanted meet; `decode`, what encoded bodies mean.
 
 use std::io;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::timeline::Timeline;
 
 pub mod cache;
+mod decode;
 mod fetch;
 pub mod hints;
 mod incoming;
@@ -103,6 +104,14 @@ impl Client {
     /// Returns whether it says `ENABLE_PUSH` (RFC 9113 section 6.5.2).
     pub fn takes_pushes(self) -> bool {
         self == Self::Chromium103
+    }
+
+    /// Returns what it says as `Accept-Encoding`.
+    fn encodings(self) -> &'static str {
+        match self {
+            Self::Chromium103 => "gzip, deflate, br",
+            Self::Current => "gzip, deflate, br, zstd",
+        }
     }
 
     fn user_agent(self) -> &'static str {

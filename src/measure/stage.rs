@@ -5,10 +5,11 @@
 //! on wall time: the site is frozen, its pages are made before the clock starts, `Date` stands
 //! still, and every handshake takes the same number of bytes.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -31,9 +32,10 @@ use crate::access_log::AccessLog;
 use crate::answer::Options;
 use crate::door::Service;
 use crate::http2::connection;
+use crate::site::encodings::{Coding, Encodings, Level};
 use crate::site::graph::{Destination, Target};
 use crate::site::plan::{Item, Overrides, Push};
-use crate::site::{Asset, Entry, SiteOptions, SiteRoot, UrlPath};
+use crate::site::{Asset, ContentHash, Entry, SiteOptions, SiteRoot, UrlPath};
 use crate::tls::Tls;
 
 /// Who the server believes to speak with.
@@ -55,6 +57,8 @@ pub(super) struct Stage {
     tls: Arc<Tls>,
     connector: TlsConnector,
     parsed: Arc<Parsed>,
+    /// What was made of each content, for as long as the measurement lasts.
+    encoded: Mutex<HashMap<ContentHash, Encodings>>,
 }
 
 /// One load.
@@ -97,6 +101,7 @@ impl Stage {
             tls: Arc::new(tls),
             connector: TlsConnector::from(client),
             parsed: Arc::default(),
+            encoded: Mutex::default(),
         })
     }
 
@@ -136,13 +141,17 @@ impl Stage {
         }
     }
 
-    /// Returns the bytes of a page that a first render takes.
-    pub(super) fn opening_length(&self, page: &UrlPath) -> u64 {
+    /// Returns the bytes of a page that a first render takes, of so many that it has on the wire.
+    pub(super) fn opening_length(&self, page: &UrlPath, bytes: u64) -> u64 {
         let site = self.sites[0].prepare_blocking(page);
-        let length = site
-            .page(page.as_str())
-            .map(|page| page.plan.opening_length);
-        length.map_or(u64::MAX, |length| length as u64)
+        let known = site.page(page.as_str()).zip(site.asset(page.as_str()));
+        let Some((page, asset)) = known.filter(|(_, asset)| asset.length > 0) else {
+            return bytes;
+        };
+        // Of an encoded page, the same share.
+        let opening = page.plan.opening_length as u128 * u128::from(bytes);
+        let opening = opening.div_ceil(u128::from(asset.length));
+        u64::try_from(opening).map_or(bytes, |opening| opening.min(bytes))
     }
 
     /// Loads a page; for a visit that is not the first, once before to fill the cache.
@@ -168,19 +177,19 @@ impl Stage {
     pub(super) fn load_after(&self, before: &UrlPath, run: &Run<'_>) -> anyhow::Result<Timeline> {
         let site = self.site(run.delivery);
         let mut cache = Cache::default();
-        site.prepare_blocking(before);
+        self.prepare(site, before);
         let first = Run {
             page: before,
             ..run.clone()
         };
         self.once(site, &first, &mut cache)?;
-        prepare(site, run.page);
+        self.prepare(site, run.page);
         self.once(site, run, &mut cache)
     }
 
     fn visit(&self, site: &Arc<SiteRoot>, run: &Run<'_>) -> anyhow::Result<Timeline> {
         let mut cache = Cache::default();
-        prepare(site, run.page);
+        self.prepare(site, run.page);
         if run.visit == Visit::First {
             return self.once(site, run, &mut cache);
         }
@@ -190,13 +199,61 @@ impl Stage {
             Visit::Changed => changed(site, run.page).and_then(|file| site.put(Arc::new(file))),
             Visit::First | Visit::Repeat => None,
         };
-        site.prepare_blocking(run.page);
+        self.prepare(site, run.page);
         let loaded = self.once(site, run, &mut cache);
         if let Some(before) = replaced {
             site.put(before);
             site.prepare_blocking(run.page);
         }
         loaded
+    }
+
+    /// Makes a page and the encoded forms of all that it needs: what a server that has run for a
+    /// while holds, and nothing that depends on time.
+    fn prepare(&self, site: &SiteRoot, page: &UrlPath) {
+        prepare(site, page);
+        let snapshot = site.snapshot();
+        let plan = snapshot.page(page.as_str()).map(|page| &page.plan);
+        let items = plan.map_or(&[][..], |plan| &plan.items);
+        let needed = items
+            .iter()
+            .filter_map(|item| match &item.subresource.target {
+                Target::Here(url) => Some(url.path()),
+                Target::Elsewhere(_) => None,
+            });
+        for path in needed.chain([page]) {
+            if let Some(asset) = snapshot.asset(path.as_str()) {
+                self.encode(site, asset);
+            }
+        }
+    }
+
+    /// Makes the encoded form of a file that a client gets, as small as it gets: of one content
+    /// once.
+    fn encode(&self, site: &SiteRoot, asset: &Arc<Asset>) {
+        let is_done = |asset: &Asset| {
+            // Every client likes the first best, and takes another where that gains nothing.
+            Coding::ALL
+                .iter()
+                .any(|&coding| asset.encodings.is_smaller(coding, Level::Best))
+                || Coding::ALL
+                    .iter()
+                    .all(|&coding| asset.encodings.is_settled(coding, Level::Best))
+        };
+        if is_done(asset) || !asset.can_be_encoded() {
+            return;
+        }
+        let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = encoded.get(&asset.content_hash) {
+            return site.keep_encodings(asset, known);
+        }
+        for coding in Coding::ALL {
+            site.encode_blocking(asset, coding);
+            if is_done(asset) {
+                break;
+            }
+        }
+        encoded.insert(asset.content_hash, asset.encodings.clone());
     }
 
     fn once(

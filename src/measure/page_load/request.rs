@@ -1,7 +1,5 @@
 //! Requests as a browser makes them: which headers a navigation and each kind of subresource carry
 //! (Fetch, sections 2.2.5 and 4.6; Fetch Metadata), and what a client says of itself on HTTP/2.
-//!
-//! One thing differs from a browser: encodings are refused, since nothing here decodes them.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Uri, Version};
@@ -79,7 +77,7 @@ pub(super) fn request(
         put(headers, "sec-fetch-user", "?1");
     }
     put(headers, "sec-fetch-dest", destination(want.kind));
-    put(headers, "accept-encoding", "identity");
+    put(headers, "accept-encoding", client.encodings());
     put(headers, "accept-language", "en");
     if let Some(referrer) = referrer {
         add(
@@ -212,7 +210,7 @@ mod tests {
         sec-fetch-mode: navigate
         sec-fetch-user: ?1
         sec-fetch-dest: document
-        accept-encoding: identity
+        accept-encoding: gzip, deflate, br
         accept-language: en
         if-none-match: "1"
         "#);
@@ -230,7 +228,7 @@ mod tests {
         sec-fetch-site: same-origin
         sec-fetch-mode: cors
         sec-fetch-dest: font
-        accept-encoding: identity
+        accept-encoding: gzip, deflate, br, zstd
         accept-language: en
         referer: https://localhost/page
         origin: https://localhost

@@ -558,8 +558,13 @@ async fn a_document_that_does_not_come_is_told() {
         ),
         ("/ : hang", "the page had not loaded after 120 s: given up"),
         (
-            "/ : header content-encoding: br | 200 text/html | end",
-            "https://localhost/: is encoded (br), though it was asked not to be",
+            "/ : header content-encoding: compress | 200 text/html | end",
+            "https://localhost/: is encoded (compress) as nobody has asked for",
+        ),
+        (
+            "/ : header content-encoding: gzip | 200 text/html | + image /i | end",
+            "https://localhost/: cannot be decoded: corrupt gzip stream does not \
+             have a matching checksum",
         ),
     ] {
         assert_eq!(

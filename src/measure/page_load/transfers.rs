@@ -19,6 +19,7 @@ use http::header::{self, HeaderMap};
 use url::{Position, Url};
 
 use super::cache::{self, Stored};
+use super::decode::Decoder;
 use super::wants::{Want, WantId};
 use crate::measure::timeline::{End, Exchange, Kind, Way};
 
@@ -37,8 +38,10 @@ pub(super) struct Transfer {
     pub(super) stage: Stage,
     /// Final response, once there.
     pub(super) head: Option<Head>,
-    /// The body so far.
+    /// The body so far, decoded.
     pub(super) body: Vec<Bytes>,
+    /// What decodes it.
+    pub(super) decoder: Decoder,
     /// What a 304 would confirm.
     pub(super) stored: Option<Arc<Stored>>,
     /// URLs that redirected to it, the first first.
@@ -79,10 +82,11 @@ impl Head {
         Some(to)
     }
 
-    /// Returns the encoding of the body, if it has one: nothing here decodes it.
-    pub(super) fn encoding(&self) -> Option<&str> {
-        let encoding = cache::text(&self.headers, &header::CONTENT_ENCODING).trim();
-        (!encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity")).then_some(encoding)
+    /// Returns how the body is encoded, in one word or several; empty if it is not.
+    fn encoding(&self) -> String {
+        let fields = self.headers.get_all(header::CONTENT_ENCODING).iter();
+        let fields: Vec<_> = fields.filter_map(|field| field.to_str().ok()).collect();
+        fields.join(", ")
     }
 }
 
@@ -92,11 +96,15 @@ impl Transfer {
         self.exchange.way == Way::Pushed && self.listeners.is_empty()
     }
 
-    /// Whether its body means what it says: encodings are not undone here.
-    pub(super) fn is_readable(&self) -> bool {
-        self.head
-            .as_ref()
-            .is_none_or(|head| head.encoding().is_none())
+    /// Takes its final response.
+    ///
+    /// # Errors
+    /// Its body cannot be decoded, and why.
+    pub(super) fn begin(&mut self, head: Head, bytes_max: u64) -> Result<(), String> {
+        let decoder = Decoder::new(&head.encoding(), bytes_max);
+        self.head = Some(head);
+        self.decoder = decoder?;
+        Ok(())
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -124,14 +132,8 @@ impl Transfer {
         self.stage = Stage::Over;
     }
 
-    /// Notes bytes of the body, and keeps them.
+    /// Notes bytes of the body, as they came.
     pub(super) fn add(&mut self, bytes: &Bytes, now: Duration) {
-        self.count(bytes, now);
-        self.body.push(bytes.clone());
-    }
-
-    /// Notes bytes of the body.
-    pub(super) fn count(&mut self, bytes: &Bytes, now: Duration) {
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.exchange.bytes += u64::from(length);
         match self.exchange.pieces.last_mut() {
@@ -272,6 +274,7 @@ impl Transfers {
             stage,
             head: None,
             body: Vec::new(),
+            decoder: Decoder::Identity,
             stored: None,
             chain: Vec::new(),
         });

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use super::SiteRoot;
 use super::disk::{Found, Identity};
 use super::loader::{Loader, lock};
-use crate::site::encodings::{Attempt, Coding, Encoded, Level, codec};
+use crate::site::encodings::{Attempt, Coding, Encoded, Encodings, Level, codec};
 use crate::site::{Asset, UrlPath};
 
 /// Forms that wait to be made. One more is asked for again by whoever wants it next.
@@ -67,6 +67,12 @@ impl SiteRoot {
         });
         // Only when the runtime ends, or after a panic that has been reported.
         let _ = made.await;
+    }
+
+    /// Takes over what was made of the same content elsewhere.
+    pub fn keep_encodings(&self, asset: &Arc<Asset>, known: &Encodings) {
+        self.loader
+            .put_encodings(asset, |asset| asset.encodings.adopt(known));
     }
 
     /// Makes an encoded form of a file as small as it gets. Blocks, up to seconds for a megabyte.
@@ -153,13 +159,18 @@ impl Loader {
             Some(bytes) => Attempt::Smaller(Encoded::made(coding, level, bytes, &asset.tag)),
             None => Attempt::Useless,
         };
+        self.put_encodings(asset, |asset| asset.encodings.put(coding, attempt));
+    }
+
+    /// Adds to what a file holds, and counts it.
+    fn put_encodings(&self, asset: &Arc<Asset>, put: impl FnOnce(&Asset)) {
         self.derive(|site, memory| {
             // It may have been read again meanwhile, or have had to go.
             let known = site.asset(asset.path.as_str()).cloned();
             let is_same = |known: &Arc<Asset>| known.content_hash == asset.content_hash;
             if let Some(known) = known.filter(|it| is_same(it) && it.content.is_some()) {
                 let before = known.held_bytes();
-                known.encodings.put(coding, attempt);
+                put(&known);
                 memory.resize(site, &known.path, before, known.held_bytes());
             }
         });

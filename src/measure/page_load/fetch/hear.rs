@@ -37,7 +37,15 @@ impl<P: Wants> Load<'_, P> {
             }
             Event::Head(head) => self.head(row, *head),
             Event::Data(bytes) => self.data(row, &bytes),
-            Event::Ended(result) => self.ended(row, result),
+            Event::Ended(result) => {
+                if result.is_ok() {
+                    let rest = self.transfers.get_mut(row).decoder.finish();
+                    self.decoded(row, rest);
+                }
+                if self.transfers.get(row).stage != Stage::Over {
+                    self.ended(row, result);
+                }
+            }
             Event::Hints(_) | Event::Promise(_) => {}
         }
     }
@@ -97,12 +105,16 @@ impl<P: Wants> Load<'_, P> {
             self.validated(row, &headers);
             return;
         }
-        transfer.head = Some(Head {
+        let head = Head {
             status,
             content_type,
             headers,
-        });
-        self.tell_head(row);
+        };
+        let begun = transfer.begin(head, self.options.limits.resource_bytes);
+        match begun {
+            Ok(()) => self.tell_head(row),
+            Err(why) => self.ended(row, Err(why)),
+        }
     }
 
     /// Serves what a 304 confirms.
@@ -145,12 +157,24 @@ impl<P: Wants> Load<'_, P> {
 
     fn data(&mut self, row: usize, bytes: &Bytes) {
         let now = self.now();
-        self.transfers.get_mut(row).add(bytes, now);
-        let transfer = self.transfers.get(row);
-        if transfer.is_readable() {
-            for &listener in &transfer.listeners {
-                self.page.data(listener, bytes, now);
-            }
+        let transfer = self.transfers.get_mut(row);
+        transfer.add(bytes, now);
+        let decoded = transfer.decoder.decode(bytes);
+        self.decoded(row, decoded);
+    }
+
+    /// Tells the page of bytes that have been decoded.
+    fn decoded(&mut self, row: usize, decoded: Result<Bytes, String>) {
+        let now = self.now();
+        let bytes = match decoded {
+            Ok(bytes) if bytes.is_empty() => return,
+            Ok(bytes) => bytes,
+            Err(why) => return self.ended(row, Err(why)),
+        };
+        let transfer = self.transfers.get_mut(row);
+        transfer.body.push(bytes.clone());
+        for &listener in &transfer.listeners {
+            self.page.data(listener, &bytes, now);
         }
     }
 
@@ -209,14 +233,7 @@ impl<P: Wants> Load<'_, P> {
             return;
         }
         if self.is_document(row) {
-            let encoding = head.encoding().map(str::to_owned);
             let headers = head.headers.clone();
-            if let Some(encoding) = encoding {
-                let url = &transfer.exchange.url;
-                self.fail(format!(
-                    "{url}: is encoded ({encoding}), though it was asked not to be"
-                ));
-            }
             self.hint(row, &headers);
         }
         let transfer = self.transfers.get(row);
@@ -242,10 +259,8 @@ impl<P: Wants> Load<'_, P> {
         }
         self.page
             .head(listener, &head.content_type, head.status, now);
-        if transfer.is_readable() {
-            for bytes in &transfer.body {
-                self.page.data(listener, bytes, now);
-            }
+        for bytes in &transfer.body {
+            self.page.data(listener, bytes, now);
         }
         if transfer.stage == Stage::Over {
             let whole = transfer.exchange.end == End::Whole;
@@ -288,9 +303,7 @@ impl<P: Wants> Load<'_, P> {
     pub(super) fn keep(&mut self, row: usize) {
         let transfer = self.transfers.get(row);
         let whole = transfer.exchange.end == End::Whole;
-        if let (true, false, Some(head)) = (whole, transfer.listeners.is_empty(), &transfer.head)
-            && transfer.is_readable()
-        {
+        if let (true, false, Some(head)) = (whole, transfer.listeners.is_empty(), &transfer.head) {
             self.cache
                 .store(&transfer.url, head.status, &head.headers, &transfer.body);
         }

@@ -59,7 +59,7 @@ impl<P: Wants> Load<'_, P> {
                 transfer.exchange.status = head.status().as_u16();
                 transfer.exchange.first_byte.get_or_insert(now);
             }
-            Event::Data(bytes) => transfer.count(&bytes, now),
+            Event::Data(bytes) => transfer.add(&bytes, now),
             Event::Ended(Ok(())) => transfer.finish(End::Whole, now),
             Event::Ended(Err(why)) => transfer.finish(End::Failed(why), now),
             Event::Hints(_) | Event::Promise(_) => {}
