@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use super::digest::Digest;
-use super::encodings::{self, ENCODED_BYTES_MIN, Encodings};
+use super::encodings::{self, ENCODED_BYTES_MAX, ENCODED_BYTES_MIN, Encodings};
 use super::load::Identity;
 use super::media::media_type;
 use super::{UrlPath, links};
@@ -189,7 +189,7 @@ impl Asset {
     }
 
     fn is_worth_encoding(&self) -> bool {
-        self.length >= ENCODED_BYTES_MIN && self.shrinks
+        (ENCODED_BYTES_MIN..=ENCODED_BYTES_MAX).contains(&self.length) && self.shrinks
     }
 
     /// Returns what the file links to, read on first use. Costs a parse of the whole file then:

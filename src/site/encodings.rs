@@ -30,6 +30,10 @@ use super::Asset;
 /// Smallest file that is encoded, in bytes: less fits into one packet either way.
 pub const ENCODED_BYTES_MIN: u64 = 1024;
 
+/// Largest file that is compressed here, in bytes: some seconds of work at the best level. A larger
+/// one can have sidecars.
+pub const ENCODED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 /// A content coding (RFC 9110 section 8.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Coding {
@@ -342,6 +346,22 @@ mod tests {
         ] {
             let media_type = HeaderValue::from_static(media_type);
             assert_eq!(shrinks(&media_type), expected, "{media_type:?}");
+        }
+    }
+
+    #[test]
+    fn neither_small_nor_large_files_are_encoded() {
+        for (length, expected) in [
+            (ENCODED_BYTES_MIN - 1, false),
+            (ENCODED_BYTES_MIN, true),
+            (ENCODED_BYTES_MAX, true),
+            (ENCODED_BYTES_MAX + 1, false),
+        ] {
+            let content = vec![b' '; usize::try_from(length).unwrap()];
+            let path = crate::site::UrlPath::parse("/a.css").unwrap();
+            let asset = Asset::in_memory(path, content.into());
+            let told = (asset.can_be_encoded(), asset.is_negotiated());
+            assert_eq!(told, (expected, expected), "{length}");
         }
     }
 

@@ -15,8 +15,9 @@ use super::{Coding, Level};
 /// Bytes that an encoded form has to save: what its own header fields take.
 const SAVED_MIN: usize = 64;
 
-/// The largest window of brotli that every decoder takes, as a power of two (RFC 7932 section 9.1).
-const BROTLI_WINDOW_MAX: i32 = 24;
+/// The largest window of brotli, as a power of two: at its best level an encoder takes eight times
+/// as much, 32 MB.
+const BROTLI_WINDOW_MAX: i32 = 22;
 
 /// Compresses some bytes; `None` if that does not save enough. Takes up to a few seconds for each
 /// megabyte: call it on a blocking thread.
