@@ -15,6 +15,9 @@ const files = {
   'index.html': page,
   'a.css': '@import "/deep.css"; p { color: green }',
   'deep.css': 'p { margin: 0 }',
+  'long.css': Array.from({ length: 400 }, (_, line) => `.item-${line} { margin: ${line % 7}px }\n`).join(''),
+  'built.js': '// what was built beforehand\n',
+  'built.js.br': 'built beforehand',
   'docs/index.html': '<!doctype html><title>docs</title>',
   'spaced name.txt': 'spaced',
   '.hidden': 'secret',
@@ -139,6 +142,59 @@ for (const [version, name] of [['--http1.1', 'HTTP/1.1'], ['--http2', 'HTTP/2']]
       const result = await run('curl', ['-sS', version, '--max-time', '10', '--cacert', server.authority, `${server.origin}/large.bin`])
       assert.ok(result.bytes.equals(large), `${result.bytes.length} bytes ${result.stderr}`)
     }
+  })
+
+  over('parts of a file, held or streamed', async () => {
+    const bytes = async (target, ...args) => {
+      const result = await run('curl', ['-sS', version, '--max-time', '10', '--cacert', server.authority, ...args, server.origin + target])
+      assert.equal(result.code, 0, result.stderr)
+      return result.bytes
+    }
+    const held = Buffer.from(files['a.css'])
+    for (const [target, whole] of [['/a.css', held], ['/large.bin', large]]) {
+      assert.ok((await bytes(target, '-r', '0-9')).equals(whole.subarray(0, 10)))
+      assert.ok((await bytes(target, '-r', '-5')).equals(whole.subarray(-5)))
+      assert.ok((await bytes(target, '-r', '7-')).equals(whole.subarray(7)))
+    }
+    const part = await curl(version, '/large.bin', '-r', '5000000-5000009')
+    assert.deepEqual([part.status, part.headers['content-range'], part.headers['content-length']], [206, 'bytes 5000000-5000009/6000000', '10'])
+    const parts = await curl(version, '/large.bin', '-r', '0-9,5000000-5000009')
+    assert.equal(parts.status, 206)
+    assert.match(parts.headers['content-type'], /^multipart\/byteranges; boundary=/)
+    assert.equal(parts.body.match(/Content-Range: bytes /g).length, 2)
+    const none = await curl(version, '/a.css', '-r', '1000-')
+    assert.deepEqual([none.status, none.headers['content-range']], [416, `bytes */${held.length}`])
+    const invalid = await curl(version, '/a.css', '-H', 'Range: bytes=9-2')
+    assert.deepEqual([invalid.status, invalid.body], [200, files['a.css']])
+    const changed = await curl(version, '/a.css', '-r', '0-1', '-H', 'If-Range: "other"')
+    assert.deepEqual([changed.status, changed.body], [200, files['a.css']])
+    const lost = await curl(version, '/a.css', '-H', 'If-Match: "other"')
+    assert.equal(lost.status, 412)
+  })
+
+  over('a file in each encoding that curl decodes', async () => {
+    const plain = await curl(version, '/long.css')
+    assert.equal(plain.headers.vary, 'Accept-Encoding')
+    const tags = new Set([plain.headers.etag])
+    for (const coding of ['gzip', 'br', 'zstd']) {
+      const args = ['--compressed', '-H', `Accept-Encoding: ${coding}`]
+      let encoded = await curl(version, '/long.css', ...args)
+      // Who asks first is not kept waiting.
+      const patience = Date.now() + 10_000
+      while (encoded.headers['content-encoding'] === undefined && Date.now() < patience) encoded = await curl(version, '/long.css', ...args)
+      assert.equal(encoded.headers['content-encoding'], coding)
+      assert.equal(encoded.body, files['long.css'])
+      assert.ok(Number(encoded.headers['content-length']) < files['long.css'].length / 2)
+      assert.equal(encoded.headers.vary, 'Accept-Encoding')
+      tags.add(encoded.headers.etag)
+      const same = await curl(version, '/long.css', ...args, '-H', `If-None-Match: ${encoded.headers.etag}`)
+      assert.equal(same.status, 304)
+    }
+    assert.equal(tags.size, 4)
+    const sidecar = await curl(version, '/built.js', '-H', 'Accept-Encoding: br')
+    assert.deepEqual([sidecar.headers['content-encoding'], sidecar.body], ['br', 'built beforehand'])
+    const refused = await curl(version, '/long.css', '-H', 'Accept-Encoding: identity;q=0')
+    assert.equal(refused.status, 406)
   })
 
   over('TLS 1.2 as well as 1.3, and nothing older', async () => {
