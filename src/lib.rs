@@ -18,7 +18,7 @@
 //! door         what both doors share: the service, bodies
 //! answer       pure: request + what the peer holds + one snapshot -> Answer
 //! hub          publish, read after a cursor, wait: a log of events, and feeds of it
-//! site         immutable snapshot of a directory: assets, links, graph, plans
+//! site         immutable snapshot of a directory: assets, their encodings, links, graph, plans
 //! tls          certificates: read, minted, reloaded
 //! access_log   a line per answer
 //! terminal     how words look
