@@ -13,7 +13,7 @@ use http::{Method, Uri, Version};
 use super::encoding::Accepted;
 use super::representation::Representations;
 use super::route::{self, Route};
-use super::{Authority, Deliver, Held, Options, Peer, Pushes, range, requested};
+use super::{Authority, Deliver, Held, Options, Peer, Pushes, range, representation, requested};
 use crate::site::digest::Digest;
 use crate::site::graph::{Destination, Need, Subresource};
 use crate::site::links::html::Crossorigin;
@@ -254,6 +254,8 @@ fn is_navigation(request: &Parts) -> bool {
 struct Known<'a> {
     digest: Digest,
     referring: Option<&'a Page>,
+    /// In which encodings it takes what is sent.
+    accepted: Accepted,
     /// A forced reload: whatever the client holds, it wants anew.
     nothing: bool,
 }
@@ -281,6 +283,7 @@ impl<'a> Known<'a> {
         Self {
             digest,
             referring: referring.map(Arc::as_ref),
+            accepted: Accepted::read(headers),
             nothing,
         }
     }
@@ -319,22 +322,23 @@ fn push(
     let mut bytes = 0;
     for (subresource, url, file) in plan.sent() {
         let key = Held::key(url, file.content);
+        let length = length_in_memory(site, url, known.accepted);
         let skip = if !known.nothing && held.contains(key) {
             Some(Skip::AlreadyHeld)
         } else if let Some(skip) = known.skip(url, file) {
             Some(skip)
-        } else if !is_in_memory(site, url) {
+        } else if length.is_none() {
             Some(Skip::NotInMemory)
         } else if ahead.promises.len() >= promises_max {
             Some(Skip::PeerLimit)
         } else {
-            (bytes + file.length > bytes_max).then_some(Skip::OverBudget)
+            (bytes + length.unwrap_or(0) > bytes_max).then_some(Skip::OverBudget)
         };
         if let Some(skip) = skip {
             ahead.skipped.push((url.target().to_owned(), skip));
             continue;
         }
-        bytes += file.length;
+        bytes += length.unwrap_or(0);
         ahead.promises.push(Planned {
             url: url.clone(),
             need: subresource.need,
@@ -343,10 +347,11 @@ fn push(
     }
 }
 
-/// A promise is answered at once: there is no waiting for a file to be opened.
-fn is_in_memory(site: &Site, url: &SiteUrl) -> bool {
-    site.asset(url.path().as_str())
-        .is_some_and(|asset| asset.content.is_some())
+/// Returns the bytes of what would be sent; `None` if that is not in memory: a promise is answered
+/// at once, without waiting for a file to be opened.
+fn length_in_memory(site: &Site, url: &SiteUrl, accepted: Accepted) -> Option<u64> {
+    let asset = site.asset(url.path().as_str())?;
+    representation::length_in_memory(asset, accepted)
 }
 
 fn hint(ahead: &mut Ahead, plan: &Plan, known: &Known<'_>, site: &Site, early: bool) {

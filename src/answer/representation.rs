@@ -262,6 +262,12 @@ impl Representation {
     }
 }
 
+/// Returns the length of the form of a file that is sent where nothing may be waited for.
+pub(super) fn length_in_memory(asset: &Arc<Asset>, accepted: Accepted) -> Option<u64> {
+    let forms = Representations::new(asset, None, Options::default(), accepted);
+    forms.select_in_memory().map(|form| form.body.length())
+}
+
 /// Returns whether a request may refuse files as they are: nothing is refused without a weight.
 pub(super) fn refuses_identity(headers: &HeaderMap) -> bool {
     let mut fields = headers.get_all(header::ACCEPT_ENCODING).iter();

@@ -338,6 +338,19 @@ async fn what_is_promised_is_encoded_as_the_page_is() {
     }
 }
 
+/// What counts is what is sent.
+#[tokio::test(start_paused = true)]
+async fn more_fits_into_a_window_encoded() {
+    let mut world = world().client(|client| client.connection_window = 65_535);
+    world.write("/a.css", &text(80_000));
+    let ask = || Ask::navigate("/").header("accept-encoding", "br");
+    let first = world.ask(ask()).await;
+    assert_eq!(first.promised(), Vec::<&str>::new());
+    get_warm(&mut world, "/a.css", &[("accept-encoding", "br")]).await;
+    world.reconnect().await;
+    assert_eq!(world.ask(ask()).await.promised(), ["/a.css"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn parts_are_of_the_file_as_it_is_unless_the_client_holds_another_form() {
     let mut world = world();
