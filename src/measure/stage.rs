@@ -50,6 +50,8 @@ const EDIT: &[u8] = b"\n";
 
 /// A site that is served on simulated links.
 pub(super) struct Stage {
+    /// Whether clients are sent encoded forms; files that are made up mean their length.
+    encodes: bool,
     /// What a site of files in memory was opened over.
     _folder: Option<TempDir>,
     /// The site with the plan of `--push critical`, and of `--push all`.
@@ -97,6 +99,7 @@ impl Stage {
         let (tls, client) = Tls::simulated(SystemTime::now())?;
         Ok(Self {
             _folder: None,
+            encodes: true,
             sites: [open(Push::Critical)?, open(Push::All)?],
             tls: Arc::new(tls),
             connector: TlsConnector::from(client),
@@ -129,6 +132,7 @@ impl Stage {
         }
         Ok(Self {
             _folder: Some(folder),
+            encodes: false,
             ..stage
         })
     }
@@ -222,7 +226,7 @@ impl Stage {
                 Target::Elsewhere(_) => None,
             });
         for path in needed.chain([page]) {
-            if let Some(asset) = snapshot.asset(path.as_str()) {
+            if let Some(asset) = snapshot.asset(path.as_str()).filter(|_| self.encodes) {
                 self.encode(site, asset);
             }
         }
