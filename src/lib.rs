@@ -45,6 +45,15 @@
 //!        -> hub::Hub::publish -> hub::sse -> http2::feeds or http1 -> live/client.js, which swaps
 //!        a style sheet or an image in place, or reloads, or does nothing, and says what it painted
 //! ```
+//!
+//! # The walk of a measurement
+//!
+//! ```text
+//! measure::work -> a worker a core -> cell: a page, a visit, a link; its deliveries side by side
+//!   -> stage: http2::connection at one end of a measure::link, page_load at the other, on a
+//!      paused clock; or remote: a socket     -> Timeline: every exchange with its moments
+//!   -> sample: numbers to verdict            -> Findings -> report: table, JSON, HAR, HTML
+//! ```
 
 pub mod access_log;
 pub mod answer;
