@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use url::Url;
 
-use super::SiteArguments;
+use super::site::{SiteArguments, site};
 use crate::measure::delivery::{Delivery, Way};
 use crate::measure::findings::Visit;
 use crate::measure::link::LinkOptions;
@@ -232,7 +232,7 @@ fn subject(arguments: &MeasureArguments) -> anyhow::Result<Subject> {
         links => each_once(links),
     };
     Ok(Subject::Site {
-        site: super::site(PathBuf::from(text), &arguments.site_arguments),
+        site: site(PathBuf::from(text), &arguments.site_arguments),
         pages: arguments.page.clone(),
         links,
         think: arguments.think,

@@ -1,0 +1,159 @@
+//! Arguments of `forerun serve`, most of which `forerun dev` takes too.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+
+use super::certificate::{authority_directory, host_name};
+use super::site::{SiteArguments, site};
+use super::{AHEAD, CERTIFICATE, SERVING, log_to_stderr};
+use crate::answer::{Deliver, Options};
+use crate::serve::{Certificate, Exposure, Port, ServeOptions};
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// The port to listen on; if it is taken, the next free one (0: any)
+    ///
+    /// Example: forerun --port 9000
+    #[arg(long, default_value_t = 8443, help_heading = SERVING)]
+    port: u16,
+
+    #[command(flatten)]
+    serving: ServingArguments,
+}
+
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+pub(super) struct ServingArguments {
+    /// The directory to serve
+    #[arg(default_value = "site")]
+    pub(super) site: PathBuf,
+
+    /// Fail if the port is taken
+    ///
+    /// Example: forerun --port 443 --strict-port
+    #[arg(long, help_heading = SERVING)]
+    strict_port: bool,
+
+    /// Let other machines connect, on every address or on this one
+    ///
+    /// Without it only this machine can connect. Example: forerun --host 192.168.1.20
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "*",
+          help_heading = SERVING)]
+    host: Option<String>,
+
+    /// Print a line for each answer: Common Log Format, and what was pushed with it
+    ///
+    /// Example: forerun --log | tee access.log
+    #[arg(long, help_heading = SERVING)]
+    log: bool,
+
+    #[command(flatten)]
+    site_arguments: SiteArguments,
+
+    /// How it is sent
+    ///
+    /// Example: forerun --deliver hints
+    #[arg(long, value_enum, default_value_t, help_heading = AHEAD)]
+    deliver: DeliverArgument,
+
+    /// Say in a Server-Timing header what was sent ahead, and why the rest was not
+    ///
+    /// Example: forerun --explain, then look at a page's timing in the developer tools
+    #[arg(long, help_heading = AHEAD)]
+    explain: bool,
+
+    /// A certificate chain in PEM, leaf first, in place of the minted one
+    ///
+    /// It is read anew when it changes, or on SIGHUP.
+    /// Example: forerun --certificate fullchain.pem --key privkey.pem
+    #[arg(long, value_name = "FILE", requires = "key", help_heading = CERTIFICATE)]
+    certificate: Option<PathBuf>,
+
+    /// The certificate's private key in PEM
+    ///
+    /// Example: forerun --certificate fullchain.pem --key privkey.pem
+    #[arg(long, value_name = "FILE", requires = "certificate", help_heading = CERTIFICATE)]
+    key: Option<PathBuf>,
+
+    /// Print to standard error what is going on inside
+    ///
+    /// Example: forerun --debug 2> debug.log
+    #[arg(long, help_heading = SERVING)]
+    debug: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum DeliverArgument {
+    /// Pushed where pushes are taken, hinted to browsers, Link over HTTP/1.1
+    #[default]
+    Auto,
+    /// Pushed where pushes are taken, else not at all
+    Push,
+    /// In a 103 and the Link of the 200
+    Hints,
+    /// In the Link of the 200
+    Link,
+    /// Not at all
+    None,
+}
+
+/// Turns arguments into options.
+pub(super) fn serve(arguments: ServeArguments) -> anyhow::Result<ServeOptions> {
+    serving(arguments.serving, arguments.port)
+}
+
+/// Turns the arguments that `serve` and `dev` share into options.
+pub(super) fn serving(arguments: ServingArguments, port: u16) -> anyhow::Result<ServeOptions> {
+    log_to_stderr(if arguments.debug {
+        "forerun=debug"
+    } else {
+        "forerun=info"
+    });
+    let certificate = match (arguments.certificate, arguments.key) {
+        (Some(certificate), Some(key)) => Certificate::Files { certificate, key },
+        _ => Certificate::Local {
+            directory: authority_directory(&arguments.site)?,
+            host_name: host_name(),
+        },
+    };
+    let exposure = match arguments.host.as_deref() {
+        None => Exposure::Loopback,
+        Some("*") => Exposure::Everywhere,
+        Some(address) => match address.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) if address.is_unspecified() => Exposure::Everywhere,
+            Ok(address) => Exposure::Address(address),
+            Err(_) => bail!(
+                "--host takes an address such as 192.168.1.20, or nothing for every address; \
+                 \"{address}\" is neither (a site to serve goes before --host)"
+            ),
+        },
+    };
+    Ok(ServeOptions {
+        site: site(arguments.site, &arguments.site_arguments),
+        certificate,
+        exposure,
+        port: if arguments.strict_port {
+            Port::Only(port)
+        } else {
+            Port::From(port)
+        },
+        answer: Options {
+            deliver: match arguments.deliver {
+                DeliverArgument::Auto => Deliver::Auto,
+                DeliverArgument::Push => Deliver::Push,
+                DeliverArgument::Hints => Deliver::Hints,
+                DeliverArgument::Link => Deliver::Link,
+                DeliverArgument::None => Deliver::None,
+            },
+            explain: arguments.explain,
+            live: None,
+        },
+        log: arguments.log,
+    })
+}
