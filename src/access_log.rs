@@ -5,10 +5,13 @@
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::SystemTime;
 
 use http::{Method, StatusCode, Version};
+use serde_json::json;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -21,8 +24,25 @@ pub const LINES_WAITING_MAX: usize = 4096;
 pub enum AccessLog {
     /// Nowhere.
     Off,
-    /// To the thread that writes them; `None` ends it.
-    On(SyncSender<Option<Entry>>),
+    /// To the thread that writes them.
+    On(Lines),
+}
+
+/// The way to the thread that writes lines.
+#[derive(Debug, Clone)]
+pub struct Lines {
+    /// `None` ends the thread.
+    waiting: SyncSender<Option<Entry>>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// What a line looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The Common Log Format, with what was sent ahead behind it.
+    Common,
+    /// A JSON object, always with the same keys.
+    Json,
 }
 
 impl AccessLog {
@@ -31,12 +51,32 @@ impl AccessLog {
         matches!(self, Self::On(_))
     }
 
+    /// Returns a log to the thread at the other end of a channel; `None` is to end that thread.
+    pub fn to(waiting: SyncSender<Option<Entry>>) -> Self {
+        Self::On(Lines {
+            waiting,
+            dropped: Arc::default(),
+        })
+    }
+
     /// Hands an entry to the writer, or drops it if too many wait.
     pub fn write(&self, entry: Entry) {
         if let Self::On(lines) = self
-            && let Err(TrySendError::Full(_)) = lines.try_send(Some(entry))
+            && let Err(TrySendError::Full(_)) = lines.waiting.try_send(Some(entry))
         {
-            tracing::warn!("a log line was dropped: {LINES_WAITING_MAX} are waiting");
+            let dropped = 1 + lines.dropped.fetch_add(1, Ordering::Relaxed);
+            // A warning for each would drown what is left of the log.
+            if dropped.is_power_of_two() {
+                tracing::warn!("{dropped} log lines dropped: {LINES_WAITING_MAX} are waiting");
+            }
+        }
+    }
+
+    /// Returns how many lines were dropped.
+    pub fn dropped(&self) -> u64 {
+        match self {
+            Self::Off => 0,
+            Self::On(lines) => lines.dropped.load(Ordering::Relaxed),
         }
     }
 
@@ -44,7 +84,7 @@ impl AccessLog {
     pub fn end(&self) {
         if let Self::On(lines) = self {
             // A writer that is that far behind is not waited for.
-            let _ = lines.try_send(None);
+            let _ = lines.waiting.try_send(None);
         }
     }
 }
@@ -79,6 +119,41 @@ pub enum Way {
     Asked(Method),
     /// It was promised.
     Pushed,
+}
+
+impl Entry {
+    /// Returns the line, without its end.
+    pub fn line(&self, format: Format) -> String {
+        match format {
+            Format::Common => self.to_string(),
+            Format::Json => self.object().to_string(),
+        }
+    }
+
+    fn object(&self) -> serde_json::Value {
+        let format = format_description!(
+            "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
+        );
+        // It fails for years that no clock shows.
+        let time = OffsetDateTime::from(self.time)
+            .format(&format)
+            .unwrap_or_default();
+        json!({
+            "time": time,
+            "client": self.peer.to_string(),
+            "method": match &self.way {
+                Way::Asked(method) => method.as_str(),
+                Way::Pushed => "GET",
+            },
+            "target": self.target,
+            "protocol": format!("{:?}", self.version),
+            "status": self.status.as_u16(),
+            "bytes": self.bytes,
+            "pushed": self.way == Way::Pushed,
+            "promised": self.promised,
+            "hinted": self.hinted,
+        })
+    }
 }
 
 impl fmt::Display for Entry {
@@ -123,23 +198,62 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    #[test]
-    fn a_line_is_common_log_format_with_what_was_pushed() {
-        let entry = Entry {
+    fn entry() -> Entry {
+        Entry {
             peer: [127, 0, 0, 1].into(),
-            time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),
+            time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_000_000_050),
             way: Way::Asked(Method::GET),
-            target: "/a\"b".into(),
+            target: "/a\"b\u{7}".into(),
             version: Version::HTTP_2,
             status: StatusCode::OK,
             bytes: 120,
             promised: vec!["/a.css".into(), "/b.js?v=1".into()],
             hinted: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn a_line_is_common_log_format_with_what_was_pushed() {
         assert_eq!(
-            entry.to_string(),
-            "127.0.0.1 - - [09/Sep/2001:01:46:40 +0000] \"GET /a\\\"b HTTP/2.0\" 200 120 \
+            entry().line(Format::Common),
+            "127.0.0.1 - - [09/Sep/2001:01:46:40 +0000] \"GET /a\\\"b\\x07 HTTP/2.0\" 200 120 \
              pushed=/a.css,/b.js?v=1"
         );
+    }
+
+    #[test]
+    fn a_line_is_an_object_with_the_same_keys_always() {
+        assert_eq!(
+            entry().line(Format::Json),
+            "{\"bytes\":120,\"client\":\"127.0.0.1\",\"hinted\":0,\"method\":\"GET\",\
+             \"promised\":[\"/a.css\",\"/b.js?v=1\"],\"protocol\":\"HTTP/2.0\",\"pushed\":false,\
+             \"status\":200,\"target\":\"/a\\\"b\\u0007\",\"time\":\"2001-09-09T01:46:40.050Z\"}"
+        );
+        let mut pushed = entry();
+        pushed.way = Way::Pushed;
+        pushed.promised.clear();
+        let keys = |line: &str| {
+            let object: serde_json::Value = serde_json::from_str(line).unwrap();
+            object
+                .as_object()
+                .unwrap()
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            keys(&pushed.line(Format::Json)),
+            keys(&entry().line(Format::Json))
+        );
+    }
+
+    #[test]
+    fn lines_that_nobody_takes_are_counted() {
+        let (lines, waiting) = std::sync::mpsc::sync_channel(2);
+        let log = AccessLog::to(lines);
+        for _ in 0..5 {
+            log.write(entry());
+        }
+        assert_eq!((log.dropped(), waiting.try_iter().count()), (3, 2));
     }
 }

@@ -38,6 +38,7 @@ use route::Route;
 
 use crate::site::encodings::Coding;
 use crate::site::graph::Need;
+use crate::site::plan::Skip;
 use crate::site::{Asset, Kind, Page, Site, SiteUrl};
 
 /// How what a page needs is sent ahead.
@@ -147,6 +148,8 @@ pub struct Answer {
     /// Files that would have been sent in another form, had there been one: to be made for those
     /// who ask later.
     pub unencoded: Vec<Unencoded>,
+    /// Why what it could have sent ahead was not, each time.
+    pub skips: Vec<Skip>,
     /// What the door does besides.
     pub action: Option<Action>,
 }
@@ -368,6 +371,7 @@ fn whole(
         holds: None,
         hinted: 0,
         unencoded: Vec::new(),
+        skips: Vec::new(),
         action: None,
     }
 }
@@ -450,6 +454,7 @@ fn spend(
         });
     }
     answer.hinted = ahead.links.len();
+    answer.skips = ahead.skips;
     for link in &ahead.links {
         answer.head.headers_mut().append(header::LINK, link.clone());
     }
@@ -566,6 +571,7 @@ fn plain(status: StatusCode, moment: &Moment) -> Answer {
         holds: None,
         hinted: 0,
         unencoded: Vec::new(),
+        skips: Vec::new(),
         action: None,
     }
 }

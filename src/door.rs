@@ -3,6 +3,7 @@
 //! Knows nothing of frames; the doors turn its answers into bytes.
 
 pub mod body;
+pub mod limits;
 pub mod live;
 
 use std::io;
@@ -13,6 +14,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version, header};
 
 use self::body::Source;
+use self::limits::{Buffers, Limits};
 use self::live::Live;
 use crate::access_log::{AccessLog, Entry, Way};
 use crate::answer::live::Received;
@@ -20,6 +22,8 @@ use crate::answer::{
     self, Action, Answer, Authority, Held, LivePage, Moment, Options, Peer, Piece, Pushes,
     Streamed, Unencoded,
 };
+use crate::metrics::{Count, Metrics};
+use crate::site::plan::Skip;
 use crate::site::{Site, SiteRoot, UrlPath};
 use crate::tls::Tls;
 
@@ -39,6 +43,12 @@ pub struct Service {
     pub live: Option<Live>,
     /// Where a line per answer goes.
     pub log: AccessLog,
+    /// What peers may take.
+    pub limits: Limits,
+    /// The bytes that are held for all peers.
+    pub buffers: Arc<Buffers>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// The wall clock.
     pub now: fn() -> SystemTime,
     /// How long each page takes to be made, before its final response: zero but for measuring what
@@ -163,6 +173,7 @@ impl Service {
     /// It cannot be opened, or is no longer the file that was described.
     pub async fn open(self: Arc<Self>, streamed: Streamed) -> io::Result<Source> {
         let Streamed { asset, pieces } = streamed;
+        let buffers = Arc::clone(&self.buffers);
         let file = tokio::task::spawn_blocking(move || self.site.reader(&asset))
             .await
             .map_err(io::Error::other)??;
@@ -170,7 +181,7 @@ impl Service {
         Ok(Source::joined(pieces.into_iter().map(
             |piece| match piece {
                 Piece::Bytes(bytes) => Source::Memory(bytes),
-                Piece::File(range) => Source::file(Arc::clone(&file), range),
+                Piece::File(range) => Source::file(Arc::clone(&file), range, buffers.part()),
             },
         )))
     }
@@ -266,6 +277,35 @@ pub fn answer_plainly(
 /// How often a door may try to open a file anew.
 pub fn may_reopen(tries: usize) -> bool {
     tries < REOPEN_MAX
+}
+
+/// Reasons for which a peer is not sent what a stranger would be, in the order of their numbers.
+pub const SKIPS: [Skip; 11] = [
+    Skip::Disabled,
+    Skip::Declined,
+    Skip::NotShown,
+    Skip::PeerRefused,
+    Skip::AlreadyHeld,
+    Skip::InDigest,
+    Skip::NotInMemory,
+    Skip::OverBudget,
+    Skip::PeerLimit,
+    Skip::NotStorable,
+    Skip::SeenInTime,
+];
+
+/// Counts an answer.
+pub fn count(service: &Service, request: &Parts, answer: &Answer) {
+    let metrics = &service.metrics;
+    metrics.count(Count::Answered(request.version, answer.head.status()));
+    if answer.hinted > 0 {
+        metrics.add(Count::Hinted, answer.hinted as u64);
+    }
+    for skip in &answer.skips {
+        if let Some(reason) = SKIPS.iter().position(|known| known == skip) {
+            metrics.count(Count::Skipped(reason));
+        }
+    }
 }
 
 /// Returns the log's entry for an answer, without its bytes; `None` if nobody logs, or if it is not

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -30,6 +30,7 @@ use crate::answer::live::Received;
 use crate::door::body::Source;
 use crate::door::{self, Seen, Service};
 use crate::hub::sse::Feed;
+use crate::metrics::Count;
 
 /// From one answer to the next request's header being complete.
 pub const HEADER_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -37,6 +38,8 @@ pub const HEADER_WAIT_MAX: Duration = Duration::from_secs(30);
 pub const STALL_MAX: Duration = Duration::from_mins(1);
 /// Bytes of a request's header.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Fields of a request's header.
+pub const HEADER_FIELDS_MAX: usize = 100;
 /// How long the end of a request's body is waited for, if it is wanted.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Bytes of a body handed to hyper at once.
@@ -50,6 +53,7 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     mut drain: watch::Receiver<bool>,
 ) {
     let progress = Rc::new(Progress::default());
+    let header_wait_max = HEADER_WAIT_MAX.min(service.limits.idle);
     let answering = service_fn(|request: http::Request<hyper::body::Incoming>| {
         let (service, progress) = (Arc::clone(&service), Rc::clone(&progress));
         async move {
@@ -63,8 +67,9 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_WAIT_MAX)
+        .header_read_timeout(header_wait_max)
         .max_buf_size(HEADER_BYTES_MAX)
+        .max_headers(HEADER_FIELDS_MAX)
         .serve_connection(TokioIo::new(stream), answering);
     let mut connection = pin!(connection);
     let mut seen = progress.bytes.get();
@@ -121,7 +126,8 @@ async fn respond(
             service.act(action);
         }
         let entry = door::entry(&service, peer, &request, &answer, &moment);
-        let content = match answer.body {
+        let body = std::mem::replace(&mut answer.body, Body::Empty);
+        let content = match body {
             Body::Empty => Content::Source(Source::Memory(Bytes::new())),
             Body::Memory(bytes) => Content::Source(Source::Memory(bytes)),
             Body::Pieces(pieces) => {
@@ -141,6 +147,7 @@ async fn respond(
                 }
             },
         };
+        door::count(&service, &request, &answer);
         return answer
             .head
             .map(|()| Stream::new(content, entry, service, progress));
@@ -234,6 +241,8 @@ impl HttpBody for Stream {
         let length = piece.len() as u64;
         self.sent += length;
         self.progress.bytes.set(self.progress.bytes.get() + length);
+        let sent = Count::BodyBytes(Version::HTTP_11);
+        self.service.metrics.add(sent, length);
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 

@@ -15,3 +15,5 @@ mod receive;
 mod schedule;
 mod stream;
 mod wire;
+
+pub use outbox::HELD_MAX;

@@ -21,6 +21,7 @@
 //! site         immutable snapshot of a directory: assets, their encodings, links, graph, plans
 //! tls          certificates: read, minted, reloaded
 //! access_log   a line per answer
+//! metrics      counts of what is done
 //! terminal     how words look
 //! ```
 //!
@@ -65,6 +66,7 @@ pub mod http2;
 pub mod hub;
 pub mod live;
 pub mod measure;
+pub mod metrics;
 pub mod plan;
 pub mod serve;
 pub mod site;

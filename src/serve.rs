@@ -3,12 +3,17 @@
 //! Read on in [`listen`] (addresses and ports) and [`runtime`] (one thread a core).
 
 pub mod address;
+mod admin;
+mod admission;
 mod greeting;
+pub mod limits;
 mod listen;
 pub mod qr;
 mod runtime;
+mod service_manager;
 
 use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,10 +27,11 @@ use tokio::time::Instant;
 
 pub use listen::{Exposure, Port};
 
-use crate::access_log::{AccessLog, Entry, LINES_WAITING_MAX};
+use crate::access_log::{AccessLog, Entry, Format, LINES_WAITING_MAX};
 use crate::answer;
 use crate::answer::live::Heard;
 use crate::door::Service;
+use crate::door::limits::{Buffers, Limits};
 use crate::live::maker::Maker;
 use crate::live::{self, LiveOptions};
 use crate::site::{SiteOptions, SiteRoot};
@@ -51,8 +57,12 @@ pub struct ServeOptions {
     pub port: Port,
     /// How answers are made.
     pub answer: answer::Options,
-    /// Whether to print a line per answer.
-    pub log: bool,
+    /// What a line per answer looks like, if there is one.
+    pub log: Option<Format>,
+    /// What peers may take.
+    pub limits: Limits,
+    /// Where operators ask.
+    pub admin: Option<SocketAddr>,
 }
 
 /// What `forerun dev` was told.
@@ -102,11 +112,16 @@ pub fn dev(options: &DevOptions) -> anyhow::Result<()> {
 fn start(options: &ServeOptions, live: Option<&LiveOptions>) -> anyhow::Result<()> {
     let started = Instant::now();
     raise_file_limit();
+    let sockets = service_manager::sockets()?;
+    let mut options = options.clone();
+    if !sockets.is_empty() {
+        options.exposure = service_manager::exposure(&sockets)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    let ended = runtime.block_on(serve(options, live, started));
+    let ended = runtime.block_on(serve(&options, live, sockets, started));
     // A disk that does not answer must not keep the process.
     runtime.shutdown_background();
     ended
@@ -115,12 +130,17 @@ fn start(options: &ServeOptions, live: Option<&LiveOptions>) -> anyhow::Result<(
 async fn serve(
     options: &ServeOptions,
     edited: Option<&LiveOptions>,
+    sockets: Vec<TcpListener>,
     started: Instant,
 ) -> anyhow::Result<()> {
     // Whoever reads the first line may send a signal at once.
     let mut ends = Ends::new()?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let bound = listen::bind(&options.exposure, options.port)?;
+    let bound = listen::bind(sockets, &options.exposure, options.port)?;
+    let admin = match options.admin {
+        Some(address) => Some(admin::bind(address).await?),
+        None => None,
+    };
     let others = edited.map_or(&[][..], |edited| &edited.allowed_hosts);
     let tls = Tls::open(
         source(&options.certificate, &options.exposure, others),
@@ -142,19 +162,28 @@ async fn serve(
         options: options.answer,
         live,
         log,
+        limits: options.limits.clone(),
+        buffers: Buffers::new(options.limits.buffered_bytes),
+        metrics: Arc::default(),
         now: SystemTime::now,
         think: Duration::ZERO,
     });
     let runtimes = runtime::Runtimes::start(&service)?;
     let url = greeting::print(options, edited, &bound, &service.tls, started)?;
+    if let Some(address) = admin.as_ref().and_then(|admin| admin.local_addr().ok()) {
+        tracing::info!("http://{address}/metrics and /healthz are for operators");
+    }
+    service_manager::ready();
 
     // Neither too many connections nor a slow disk may keep the server from hearing a signal.
     tokio::select! {
         () = accept(&bound, &runtimes) => {}
+        () = admin::run(admin.as_ref(), &service) => {}
         () = watch_certificates(&service, &mut hang_up) => {}
         followed = follow(edited, maker, &service, heard, &url) => followed?,
         () = ends.next() => {}
     }
+    service_manager::stopping();
     drop(bound);
     if let Some(live) = &service.live {
         live.pages.hub.close();
@@ -321,33 +350,33 @@ fn raise_file_limit() {
 
 /// Starts the thread that writes log lines. The receiver hears when it has ended; at once if there
 /// is none.
-fn access_log(on: bool) -> anyhow::Result<(AccessLog, oneshot::Receiver<()>)> {
+fn access_log(format: Option<Format>) -> anyhow::Result<(AccessLog, oneshot::Receiver<()>)> {
     let (end, ended) = oneshot::channel();
-    if !on {
+    let Some(format) = format else {
         return Ok((AccessLog::Off, ended));
-    }
+    };
     let (lines, waiting) = sync_channel(LINES_WAITING_MAX);
     std::thread::Builder::new()
         .name("forerun-log".into())
         .spawn(move || {
             // Nobody reads the log any more, perhaps: serving goes on.
-            let _ = write_lines(&waiting);
+            let _ = write_lines(&waiting, format);
             let _ = end.send(());
         })
         .context("cannot start the log")?;
-    Ok((AccessLog::On(lines), ended))
+    Ok((AccessLog::to(lines), ended))
 }
 
-fn write_lines(waiting: &Receiver<Option<Entry>>) -> io::Result<()> {
+fn write_lines(waiting: &Receiver<Option<Entry>>, format: Format) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout());
     while let Ok(Some(first)) = waiting.recv() {
-        writeln!(out, "{first}")?;
+        writeln!(out, "{}", first.line(format))?;
         // What has gathered meanwhile is written at once.
         for next in waiting.try_iter() {
             let Some(entry) = next else {
                 return out.flush();
             };
-            writeln!(out, "{entry}")?;
+            writeln!(out, "{}", entry.line(format))?;
         }
         out.flush()?;
     }

@@ -42,6 +42,8 @@ pub struct Ahead {
     pub early: bool,
     /// What is not sent ahead, and why; filled only where somebody asked for it.
     pub skipped: Vec<(String, Skip)>,
+    /// Why this peer was not sent what a stranger would be, each time.
+    pub skips: Vec<Skip>,
 }
 
 /// One promise to make.
@@ -137,8 +139,12 @@ pub fn ahead(
                 .map(|(_, url, _)| (url.target().to_owned(), reason));
             ahead.skipped.extend(unsent);
         }
-        Delivery::Nothing(_) => return ahead,
+        Delivery::Nothing(reason) => {
+            ahead.skips = page.plan.sent().map(|_| reason).collect();
+            return ahead;
+        }
     }
+    ahead.skips = ahead.skipped.iter().map(|(_, reason)| *reason).collect();
     if explain {
         let planned = page.plan.items.iter().filter_map(|item| {
             item.skip

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::site::{SiteArguments, site};
+use super::values::time;
 use crate::measure::delivery::{Delivery, Way};
 use crate::measure::findings::Visit;
 use crate::measure::link::LinkOptions;
@@ -341,18 +342,6 @@ fn visit(argument: VisitArgument) -> Visit {
         VisitArgument::Repeat => Visit::Repeat,
         VisitArgument::Changed => Visit::Changed,
     }
-}
-
-/// Reads a length of time: `200ms`, `1.5s`.
-fn time(text: &str) -> Result<Duration, String> {
-    let seconds = match text.strip_suffix("ms") {
-        Some(number) => number.parse::<f64>().map(|number| number / 1000.0),
-        None => text.strip_suffix('s').unwrap_or("?").parse(),
-    };
-    seconds
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "write a time with its unit, such as 200ms or 1.5s".to_owned())
 }
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! Arguments of `forerun serve`, most of which `forerun dev` takes too.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::certificate::{authority_directory, host_name};
 use super::site::{SiteArguments, site};
-use super::{AHEAD, CERTIFICATE, SERVING, log_to_stderr};
+use super::values::{admin, bytes, count, time_that_passes};
+use super::{AHEAD, CERTIFICATE, LIMITS, SERVING, log_to_stderr};
+use crate::access_log::Format;
 use crate::answer::{Deliver, Options};
+use crate::door::limits::Limits;
 use crate::serve::{Certificate, Exposure, Port, ServeOptions};
 
 #[derive(Debug, Args)]
@@ -25,10 +29,6 @@ pub(super) struct ServeArguments {
 }
 
 #[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of the command line"
-)]
 pub(super) struct ServingArguments {
     /// The directory to serve
     #[arg(default_value = "site")]
@@ -47,11 +47,18 @@ pub(super) struct ServingArguments {
           help_heading = SERVING)]
     host: Option<String>,
 
-    /// Print a line for each answer: Common Log Format, and what was pushed with it
+    /// Print a line for each answer: Common Log Format and what was pushed with it, or JSON
     ///
     /// Example: forerun --log | tee access.log
-    #[arg(long, help_heading = SERVING)]
-    log: bool,
+    #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1,
+          default_missing_value = "common", help_heading = SERVING)]
+    log: Option<LogArgument>,
+
+    /// Answer operators here, in plain HTTP: /metrics for Prometheus, and /healthz
+    ///
+    /// A port alone is one of this machine. Example: forerun --admin 9100
+    #[arg(long, value_name = "ADDRESS", value_parser = admin, help_heading = SERVING)]
+    admin: Option<SocketAddr>,
 
     #[command(flatten)]
     site_arguments: SiteArguments,
@@ -81,11 +88,60 @@ pub(super) struct ServingArguments {
     #[arg(long, value_name = "FILE", requires = "certificate", help_heading = CERTIFICATE)]
     key: Option<PathBuf>,
 
+    #[command(flatten)]
+    limits: LimitArguments,
+
     /// Print to standard error what is going on inside
     ///
     /// Example: forerun --debug 2> debug.log
     #[arg(long, help_heading = SERVING)]
     debug: bool,
+}
+
+#[derive(Debug, Args)]
+struct LimitArguments {
+    /// Connections at once; more wait until one ends
+    ///
+    /// Example: forerun --max-connections 50000
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().connections,
+          value_parser = count, help_heading = LIMITS)]
+    max_connections: usize,
+
+    /// Connections at once from one address (IPv6: one network of 64 bits); more are closed
+    ///
+    /// Example: forerun --max-connections-per-address 100
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().connections_per_address,
+          value_parser = count, help_heading = LIMITS)]
+    max_connections_per_address: usize,
+
+    /// Requests that a client may have open at once on one connection
+    ///
+    /// Example: forerun --max-streams 100
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().streams,
+          value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = LIMITS)]
+    max_streams: u32,
+
+    /// Bytes held for all clients that have not taken them; above, who leaves most is closed
+    ///
+    /// Example: forerun --max-buffered 1G
+    #[arg(long, value_name = "BYTES", default_value = "256M", value_parser = bytes,
+          help_heading = LIMITS)]
+    max_buffered: u64,
+
+    /// How long a connection is kept without a request
+    ///
+    /// Example: forerun --idle-timeout 60s
+    #[arg(long, value_name = "TIME", default_value = "300s", value_parser = time_that_passes,
+          help_heading = LIMITS)]
+    idle_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogArgument {
+    /// Common Log Format, and what was pushed
+    Common,
+    /// A JSON object a line
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -154,6 +210,17 @@ pub(super) fn serving(arguments: ServingArguments, port: u16) -> anyhow::Result<
             explain: arguments.explain,
             live: None,
         },
-        log: arguments.log,
+        log: arguments.log.map(|format| match format {
+            LogArgument::Common => Format::Common,
+            LogArgument::Json => Format::Json,
+        }),
+        limits: Limits {
+            connections: arguments.limits.max_connections,
+            connections_per_address: arguments.limits.max_connections_per_address,
+            streams: arguments.limits.max_streams,
+            idle: arguments.limits.idle_timeout,
+            buffered_bytes: arguments.limits.max_buffered,
+        },
+        admin: arguments.admin,
     })
 }

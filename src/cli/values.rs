@@ -1,6 +1,7 @@
 //! Values that flags take.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 /// Reads the name of a host, as requests will name it.
 pub(super) fn host(text: &str) -> Result<String, String> {
@@ -31,6 +32,39 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "write a number of bytes, such as 65536, 64K, 4M or 1G".to_owned())
 }
 
+/// Reads a length of time: `200ms`, `1.5s`.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    let seconds = match text.strip_suffix("ms") {
+        Some(number) => number.parse::<f64>().map(|number| number / 1000.0),
+        None => text.strip_suffix('s').unwrap_or("?").parse(),
+    };
+    seconds
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "write a time with its unit, such as 200ms or 1.5s".to_owned())
+}
+
+/// Reads a length of time that is not nothing.
+pub(super) fn time_that_passes(text: &str) -> Result<Duration, String> {
+    let time = time(text)?;
+    (!time.is_zero())
+        .then_some(time)
+        .ok_or_else(|| "write a time above 0".to_owned())
+}
+
+/// Reads a number from 1 on.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "write a whole number from 1 on".to_owned())
+}
+
+/// Reads an address with its port; a port alone is one of this machine.
+pub(super) fn admin(text: &str) -> Result<SocketAddr, String> {
+    let local = |port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+    let address = text.parse().ok().or_else(|| text.parse().ok().map(local));
+    address.ok_or_else(|| "write a port, or an address such as 192.168.1.20:9100".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +76,12 @@ mod tests {
         assert_eq!(bytes("2m"), Ok(2 << 20));
         assert!(bytes("999999999999G").is_err());
         assert!(bytes("-1").is_err());
+    }
+
+    #[test]
+    fn an_address_for_operators_is_of_this_machine_unless_it_is_written() {
+        assert_eq!(admin("9100"), Ok("127.0.0.1:9100".parse().unwrap()));
+        assert_eq!(admin("[::]:9100"), Ok("[::]:9100".parse().unwrap()));
+        assert!(admin("localhost").is_err() && admin("70000").is_err());
     }
 }

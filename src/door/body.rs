@@ -14,8 +14,14 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-/// Bytes of a file read at once: few enough to hold for every stream of a connection.
-const READ_LENGTH: u64 = 64 * 1024;
+use super::limits::Part;
+
+/// Bytes of a file read at once, where few are read.
+const READ_LENGTH_MAX: u64 = 64 * 1024;
+/// Bytes of a file read at once, where many are.
+const READ_LENGTH_MIN: u64 = 8 * 1024;
+/// Bytes of files that the bodies of a connection hold together, once they know of each other.
+pub const READ_BYTES: u64 = 1 << 20;
 
 /// What is left of a response body.
 #[derive(Debug)]
@@ -35,17 +41,23 @@ pub struct FileSource {
     at: u64,
     end: u64,
     piece: Bytes,
+    /// Bytes read at once.
+    read_length: u64,
+    /// Counts the piece among all that is held for peers.
+    part: Part,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 impl Source {
-    /// Returns a source of some bytes of an open file.
-    pub fn file(file: Arc<File>, range: Range<u64>) -> Self {
+    /// Returns a source of some bytes of an open file; what it holds of them counts in `part`.
+    pub fn file(file: Arc<File>, range: Range<u64>, part: Part) -> Self {
         Self::File(FileSource {
             file,
             at: range.start,
             end: range.end,
             piece: Bytes::new(),
+            read_length: READ_LENGTH_MAX,
+            part,
             reading: None,
         })
     }
@@ -69,6 +81,40 @@ impl Source {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File(file) => file.end - file.at + file.piece.len() as u64,
             Self::Joined(sources) => sources.iter().map(Self::left).sum(),
+        }
+    }
+
+    /// Bytes that are held and nobody else holds.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Memory(_) => 0,
+            Self::File(file) => file.piece.len(),
+            Self::Joined(sources) => sources.front().map_or(0, Self::held),
+        }
+    }
+
+    /// Gives up what is held, to be read again when it can be sent.
+    pub fn forget(&mut self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::File(file) => {
+                file.at -= std::mem::take(&mut file.piece).len() as u64;
+                file.part.set(0);
+            }
+            // The others have not begun.
+            Self::Joined(sources) => sources.iter_mut().take(1).for_each(Self::forget),
+        }
+    }
+
+    /// Says among how many bodies of a connection what they hold is shared.
+    pub fn share(&mut self, bodies: usize) {
+        match self {
+            Self::Memory(_) => {}
+            Self::File(file) => {
+                let share = READ_BYTES / bodies.max(1) as u64;
+                file.read_length = share.clamp(READ_LENGTH_MIN, READ_LENGTH_MAX);
+            }
+            Self::Joined(sources) => sources.iter_mut().take(1).for_each(|it| it.share(bodies)),
         }
     }
 
@@ -99,7 +145,7 @@ impl FileSource {
         if self.piece.is_empty() && self.at < self.end {
             let reading = self.reading.get_or_insert_with(|| {
                 let (file, at) = (Arc::clone(&self.file), self.at);
-                let length = READ_LENGTH.min(self.end - at);
+                let length = self.read_length.min(self.end - at);
                 tokio::task::spawn_blocking(move || read_piece(&file, at, length))
             });
             let Poll::Ready(read) = Pin::new(reading).poll(cx) else {
@@ -109,7 +155,9 @@ impl FileSource {
             self.piece = read.map_err(io::Error::other)??;
             self.at += self.piece.len() as u64;
         }
-        Poll::Ready(Ok(self.piece.split_to(most.min(self.piece.len()))))
+        let taken = self.piece.split_to(most.min(self.piece.len()));
+        self.part.set(self.piece.len());
+        Poll::Ready(Ok(taken))
     }
 }
 

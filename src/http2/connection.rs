@@ -19,8 +19,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::Request;
 use http::request::Parts;
+use http::{Request, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
@@ -31,27 +31,31 @@ use super::outbox::{Channel, Outbox};
 use super::priority::{self, Priority};
 use super::promises::{Promises, Settled};
 use super::receive::receive;
-use super::schedule::{SCRAP, Schedule};
+use super::schedule::{SCRAP, Schedule, Sent};
 use super::stream::{self, Spending};
 use crate::answer::live::Received;
 use crate::answer::{self, Answer, Body, Held, LivePage, Moment, Peer, Pushes, Rank, preload};
 use crate::door::body::Source;
+use crate::door::limits::Part;
 use crate::door::{self, Seen, Service};
 use crate::hub::sse::Feed;
+use crate::metrics::Count;
 use crate::site::Site;
 
-/// Requests that a peer may have open at once.
-pub const STREAMS_MAX: u32 = 128;
 /// Bytes of a request's header, as HPACK counts them (RFC 9113 section 6.5.2).
 pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
 /// From the end of the TLS handshake to the client's preface.
 pub const PREFACE_WAIT_MAX: Duration = Duration::from_secs(10);
-/// Without a request.
-pub const IDLE_MAX: Duration = Duration::from_mins(5);
 /// With answers waiting, and not a byte of them taken.
 pub const STALL_MAX: Duration = Duration::from_mins(1);
+/// What each field of a header counts besides its name and value (RFC 9113 section 6.5.2).
+pub const FIELD_OVERHEAD: u32 = 32;
+/// Streams that a peer may open and reset in one breath (CVE-2023-44487).
+pub const RESETS_MAX: f64 = 1_000.0;
+/// How many more it may in each second.
+pub const RESETS_A_SECOND: f64 = 100.0;
 /// Bytes of request bodies in flight: nothing here has a use for any.
-const RECEIVE_WINDOW: u32 = 64 * 1024;
+pub const RECEIVE_WINDOW: u32 = 64 * 1024;
 
 /// Bytes given to h2 between two flushes, after one that had to wait and after many that did not.
 const BATCH_SMALL: usize = 16 * 1024;
@@ -67,7 +71,7 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     let outbox = Rc::new(RefCell::new(Outbox::new(stream)));
     let mut builder = h2::server::Builder::new();
     builder
-        .max_concurrent_streams(STREAMS_MAX)
+        .max_concurrent_streams(service.limits.streams)
         .max_header_list_size(HEADER_BYTES_MAX)
         .initial_window_size(RECEIVE_WINDOW)
         .initial_connection_window_size(RECEIVE_WINDOW);
@@ -86,6 +90,8 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "no HTTP/2 preface"),
         Err(_) => return tracing::debug!(%peer, "no HTTP/2 preface in time"),
     };
+    let patience = STALL_MAX.min(service.limits.idle);
+    let buffered = service.buffers.part();
     let mut connection = Connection {
         h2,
         outbox,
@@ -99,10 +105,12 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
         schedule: Schedule::new(),
         feeds: Feeds::default(),
         batch: BATCH_SMALL,
+        resets_left: (RESETS_MAX, Instant::now()),
         draining: false,
         drain: Box::pin(drained(drain)),
         active: Instant::now(),
-        timer: Box::pin(tokio::time::sleep(STALL_MAX)),
+        timer: Box::pin(tokio::time::sleep(patience)),
+        buffered,
     };
     poll_fn(|cx| connection.poll(cx)).await;
     connection.schedule.abandon();
@@ -128,16 +136,20 @@ struct Connection<T> {
     moment: Moment,
     held: Held,
     preparing: FuturesUnordered<Preparing>,
-    /// Pages whose promises wait for the permit; at most [`STREAMS_MAX`], as each holds a stream.
+    /// Pages whose promises wait for the permit; at most `limits.streams`, as each holds a stream.
     waiting: VecDeque<Asked>,
     promises: Promises,
     schedule: Schedule,
     feeds: Feeds,
     batch: usize,
+    /// Resets that the peer has left, and when that was so.
+    resets_left: (f64, Instant),
     draining: bool,
     drain: Pin<Box<dyn Future<Output = ()>>>,
     active: Instant,
     timer: Pin<Box<Sleep>>,
+    /// Counts what waits for the peer to take it, among all that is held.
+    buffered: Part,
 }
 
 /// A request with a snapshot that is fit to answer it.
@@ -201,6 +213,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 // While the batch was full nobody heeded a piece read from disk or a grown window,
                 // and neither wakes twice.
                 Poll::Ready(Ok(())) if full || self.schedule.has_ready() => {}
+                Poll::Ready(Ok(())) | Poll::Pending if self.is_overcommitted() => {
+                    tracing::debug!(peer = %self.peer, "too much is held for it: closed");
+                    self.service.metrics.count(Count::Overcommitted);
+                    return Poll::Ready(());
+                }
                 Poll::Ready(Ok(())) | Poll::Pending => return self.poll_patience(cx),
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(peer = %self.peer, %error, "connection lost");
@@ -227,12 +244,38 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             Poll::Ready(Err(_)) => {}
             Poll::Pending => self.batch = BATCH_SMALL,
         }
+        self.buffered.set(self.outbox.borrow().held());
         drained
+    }
+
+    /// Returns whether the peer leaves more than its share, while all together leave too much.
+    fn is_overcommitted(&self) -> bool {
+        let open = || self.service.metrics.open();
+        let Some(share) = self.service.buffers.share_of(open) else {
+            return false;
+        };
+        (self.outbox.borrow().held() + self.schedule.held()) as u64 > share
     }
 
     fn write_log(&mut self) {
         for entry in self.schedule.done().chain(self.feeds.done()) {
             self.service.log.write(entry);
+        }
+        let metrics = &self.service.metrics;
+        let told = self.feeds.take_sent();
+        let Sent {
+            bytes,
+            delivered,
+            cancelled,
+        } = self.schedule.take_sent();
+        for (what, number) in [
+            (Count::BodyBytes(Version::HTTP_2), bytes + told),
+            (Count::Delivered, delivered),
+            (Count::Cancelled, cancelled),
+        ] {
+            if number > 0 {
+                metrics.add(what, number);
+            }
         }
     }
 
@@ -248,7 +291,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 tracing::debug!(peer = %self.peer, "the peer takes nothing: connection closed");
                 return Poll::Ready(());
             }
-            if quiet >= IDLE_MAX && self.feeds.is_empty() {
+            if quiet >= self.service.limits.idle && self.feeds.is_empty() {
                 // One that does not even acknowledge this is not told twice.
                 self.draining = true;
                 self.h2.graceful_shutdown();
@@ -256,7 +299,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 self.active = Instant::now();
             }
             // Short enough for either limit; an idle connection wakes five times before it ends.
-            self.timer.as_mut().reset(Instant::now() + STALL_MAX);
+            let next = STALL_MAX.min(self.service.limits.idle);
+            self.timer.as_mut().reset(Instant::now() + next);
         }
         Poll::Pending
     }
@@ -269,7 +313,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ) {
         let (request, body) = request.into_parts();
         self.active = Instant::now();
-        if self.preparing.len() + self.waiting.len() >= STREAMS_MAX as usize {
+        if self.preparing.len() + self.waiting.len() >= self.service.limits.streams as usize {
             // More than may be open: the peer resets what it asks for faster than it is looked up.
             respond.send_reset(h2::Reason::ENHANCE_YOUR_CALM);
             return;
@@ -298,6 +342,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let informed = hints.is_some();
         if let Some(hints) = hints {
             stream::inform(&mut respond, hints);
+            self.service.metrics.count(Count::Informed);
         }
         let service = Arc::clone(&self.service);
         self.preparing.push(Box::pin(async move {
@@ -430,6 +475,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     fn tell(&mut self, mut asked: Asked, answer: Answer, feed: Feed) {
         let (request, moment) = (&asked.request, &self.moment);
         let entry = door::entry(&self.service, self.peer, request, &answer, moment);
+        door::count(&self.service, request, &answer);
         match asked.respond.send_response(answer.head, false) {
             Ok(stream) => self.feeds.add(stream, feed, entry),
             Err(error) => tracing::debug!(%error, "the peer takes no answer"),
@@ -443,6 +489,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             return false;
         };
         if let Settled::Lost(lost) = settled {
+            self.service.metrics.add(Count::Lost, lost.len() as u64);
             for made in lost {
                 self.held.remove(made.key);
             }
@@ -457,15 +504,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Acts on what the frames have told: refused pushes, changed priorities.
     fn heed_peer(&mut self) {
-        let (refused, priorities) = {
+        let (resets, refused, priorities) = {
             let mut outbox = self.outbox.borrow_mut();
             let told = outbox.told();
             (
+                std::mem::take(&mut told.resets),
                 std::mem::take(&mut told.refused),
                 std::mem::take(&mut told.priorities),
             )
         };
+        if resets > 0 {
+            self.heed_resets(resets);
+        }
         for id in &refused {
+            self.service.metrics.count(Count::Refused);
             if let Some(key) = self.promises.refused(*id) {
                 self.held.remove(key);
             }
@@ -473,6 +525,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         for (id, field) in &priorities {
             let turn = priority::of_priority(Priority::read(field), Rank::Other);
             self.schedule.reprioritise(*id, turn);
+        }
+    }
+
+    /// Ends a connection whose peer opens streams only to reset them: each costs it nothing.
+    fn heed_resets(&mut self, resets: u32) {
+        let (left, since) = self.resets_left;
+        let left = (left + since.elapsed().as_secs_f64() * RESETS_A_SECOND).min(RESETS_MAX);
+        let left = left - f64::from(resets);
+        self.resets_left = (left, Instant::now());
+        if left < 0.0 {
+            tracing::debug!(peer = %self.peer, "it resets what it opens: connection closed");
+            self.h2.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
         }
     }
 

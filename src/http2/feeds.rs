@@ -24,6 +24,7 @@ use crate::hub::sse::Feed;
 pub(super) struct Feeds {
     open: Vec<Open>,
     done: Vec<Entry>,
+    sent: u64,
     closing: bool,
 }
 
@@ -83,6 +84,7 @@ impl Feeds {
             }
             match open.poll(cx, room - given, self.closing) {
                 Told::Bytes(bytes) => {
+                    self.sent += bytes as u64;
                     given += bytes;
                     any = true;
                     at += 1;
@@ -107,6 +109,11 @@ impl Feeds {
         for open in self.open.drain(..) {
             self.done.extend(open.entry());
         }
+    }
+
+    /// Returns how many bytes were given to h2 since this was last asked.
+    pub(super) fn take_sent(&mut self) -> u64 {
+        std::mem::take(&mut self.sent)
     }
 
     /// Takes the log entries of what is done.

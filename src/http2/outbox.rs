@@ -30,7 +30,7 @@ const LARGE_RECORD: usize = 16 * 1024;
 /// Writes from this size on go to TLS without a copy, once records are large.
 const WRITE_THROUGH: usize = 4 * 1024;
 /// Bytes taken from h2 before it has to wait for a drain.
-const HELD_MAX: usize = 64 * 1024 + 32 * 1024;
+pub const HELD_MAX: usize = 64 * 1024 + 32 * 1024;
 /// PRIORITY_UPDATE frames kept for the driver.
 const PRIORITIES_MAX: usize = 64;
 /// Refused promises kept for the driver.
@@ -73,6 +73,8 @@ pub(super) struct PeerTold {
     pub(super) promised: u32,
     /// Priorities that the peer has changed since they were last taken.
     pub(super) priorities: Vec<(u32, String)>,
+    /// How many streams the peer has reset since that was last taken.
+    pub(super) resets: u32,
     /// Promised streams that the peer has refused since they were last taken.
     pub(super) refused: Vec<u32>,
 }
@@ -97,6 +99,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
                 window: WINDOW_INITIAL,
                 promised: 0,
                 priorities: Vec::new(),
+                resets: 0,
                 refused: Vec::new(),
             },
         }
@@ -197,6 +200,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
                     }
                 }
                 Told::GoAway => peer.leaving = true,
+                Told::Reset => peer.resets = peer.resets.saturating_add(1),
                 Told::Refused(id) => {
                     if peer.refused.len() < REFUSED_MAX {
                         peer.refused.push(id);

@@ -35,6 +35,8 @@ const BYPASS_MAX: usize = 64 * 1024;
 const TINY: u64 = 1024;
 /// The class that nothing overtakes but the head of a page: what blocks rendering.
 const URGENT: Class = Class(1);
+/// Bodies without room at the peer that keep what was read of them from disk.
+const STALLED_HELD_MAX: usize = 8;
 /// Queued bodies above which reset ones are looked for; doubled while a look finds none.
 const SWEEP_ABOVE: usize = 512;
 
@@ -92,6 +94,18 @@ pub(super) struct Schedule {
     pushes: usize,
     sweep_above: usize,
     done: Vec<Entry>,
+    sent: Sent,
+}
+
+/// What has been given to h2 since it was last asked.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Sent {
+    /// Bytes of bodies.
+    pub(super) bytes: u64,
+    /// Promised bodies, whole.
+    pub(super) delivered: u64,
+    /// Promised bodies that ended before they were whole.
+    pub(super) cancelled: u64,
 }
 
 impl Schedule {
@@ -110,6 +124,7 @@ impl Schedule {
             pushes: 0,
             sweep_above: SWEEP_ABOVE,
             done: Vec::new(),
+            sent: Sent::default(),
         }
     }
 
@@ -130,8 +145,8 @@ impl Schedule {
             .unwrap_or(usize::MAX)
             .min(self.bypass);
         match bypassed {
-            Sent::Done => self.finish(queued),
-            Sent::Some | Sent::NoCapacity | Sent::Reading => self.wait(queued),
+            Progress::Done => self.finish(queued),
+            Progress::Some | Progress::NoCapacity | Progress::Reading => self.wait(queued),
         }
     }
 
@@ -210,16 +225,19 @@ impl Schedule {
             // More than there is room for would delay what is asked for meanwhile.
             let outcome = self.send(cx, &mut queued, room - given);
             given += usize::try_from(queued.sent - before).unwrap_or(usize::MAX);
-            any |= queued.sent > before || matches!(outcome, Sent::Done);
+            any |= queued.sent > before || matches!(outcome, Progress::Done);
             match outcome {
-                Sent::Some => self.take_another_turn(key, queued),
-                Sent::Reading => {
+                Progress::Some => self.take_another_turn(key, queued),
+                Progress::Reading => {
                     self.reading.insert(key, queued);
                 }
-                Sent::NoCapacity if is_alive(&mut queued.job.stream) => {
+                Progress::NoCapacity if is_alive(&mut queued.job.stream) => {
+                    if self.stalled.len() >= STALLED_HELD_MAX {
+                        queued.job.source.forget();
+                    }
                     self.stalled.insert(key, queued);
                 }
-                Sent::Done | Sent::NoCapacity => self.finish(queued),
+                Progress::Done | Progress::NoCapacity => self.finish(queued),
             }
         }
         self.drive += 1;
@@ -251,10 +269,23 @@ impl Schedule {
         self.pushes
     }
 
+    /// Returns what has been given to h2 since this was last asked.
+    pub(super) fn take_sent(&mut self) -> Sent {
+        std::mem::take(&mut self.sent)
+    }
+
+    /// Bytes that wait in pieces read from disk.
+    pub(super) fn held(&self) -> usize {
+        let queues = [&self.ready, &self.stalled, &self.reading];
+        let bodies = queues.into_iter().flat_map(BTreeMap::values);
+        bodies.map(|body| body.job.source.held()).sum()
+    }
+
     /// Ends everything that is queued, as the connection has ended.
     pub(super) fn abandon(&mut self) {
         for queue in [&mut self.ready, &mut self.stalled, &mut self.reading] {
             for queued in std::mem::take(queue).into_values() {
+                self.sent.cancelled += u64::from(queued.job.pushed);
                 self.done.extend(entry(queued));
             }
         }
@@ -299,35 +330,38 @@ impl Schedule {
     }
 
     /// Gives h2 at most one frame of a body, and no more than `room` bytes.
-    fn send(&mut self, cx: &mut Context<'_>, queued: &mut Queued, room: usize) -> Sent {
+    fn send(&mut self, cx: &mut Context<'_>, queued: &mut Queued, room: usize) -> Progress {
         let want = frame_length(queued).min(room);
+        let bodies = 1 + self.ready.len() + self.stalled.len() + self.reading.len();
         let job = &mut queued.job;
+        job.source.share(bodies);
         job.stream.reserve_capacity(want);
         let capacity = job.stream.capacity().min(want);
         if capacity == 0 && want > 0 {
             // An unsatisfied claim would keep its place in h2's own queue, ahead of more urgent
             // ones.
             job.stream.reserve_capacity(0);
-            return Sent::NoCapacity;
+            return Progress::NoCapacity;
         }
         let piece = match job.source.poll_take(cx, capacity) {
             Poll::Ready(Ok(piece)) => piece,
             Poll::Ready(Err(error)) => {
                 give_up(&mut job.stream, &error);
-                return Sent::Done;
+                return Progress::Done;
             }
             Poll::Pending => {
                 job.stream.reserve_capacity(0);
-                return Sent::Reading;
+                return Progress::Reading;
             }
         };
         let (length, end) = (piece.len() as u64, job.source.left() == 0);
         if job.stream.send_data(piece, end).is_err() {
-            return Sent::Done;
+            return Progress::Done;
         }
         queued.sent += length;
         self.queued_bytes -= length;
-        if end { Sent::Done } else { Sent::Some }
+        self.sent.bytes += length;
+        if end { Progress::Done } else { Progress::Some }
     }
 
     fn finish(&mut self, queued: Queued) {
@@ -335,6 +369,10 @@ impl Schedule {
         if queued.job.pushed {
             // The slot it held may open a promised stream that h2 kept waiting.
             self.pushes -= 1;
+            match queued.job.source.left() {
+                0 => self.sent.delivered += 1,
+                _ => self.sent.cancelled += 1,
+            }
             self.recheck = true;
         }
         self.done.extend(entry(queued));
@@ -362,7 +400,7 @@ impl Schedule {
     }
 }
 
-enum Sent {
+enum Progress {
     Some,
     Done,
     NoCapacity,

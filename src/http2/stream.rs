@@ -20,6 +20,7 @@ use crate::access_log::{Entry, Way};
 use crate::answer::{Answer, Body, Moment, Promise};
 use crate::door::body::Source;
 use crate::door::{self, Service};
+use crate::metrics::Count;
 
 /// Request header that a promised request takes over from the page's: what a response may vary by,
 /// never what tells users apart.
@@ -65,6 +66,7 @@ pub(super) fn write(
         promises,
     } = spending;
     let mut entry = door::entry(service, peer, request, &answer, moment);
+    door::count(service, request, &answer);
     // h2 would promise even on a stream that is gone.
     if respond.poll_reset(cx).is_ready() {
         if let Some(mut entry) = entry {
@@ -80,6 +82,10 @@ pub(super) fn write(
     }
     if let Some(hints) = answer.hints {
         inform(&mut respond, hints);
+        service.metrics.count(Count::Informed);
+    }
+    if !pushed.is_empty() {
+        service.metrics.add(Count::Promised, pushed.len() as u64);
     }
     let turn = priority::asked(&request.headers, answer.rank);
     match respond.send_response(answer.head, source.is_none()) {

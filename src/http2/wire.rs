@@ -36,6 +36,8 @@ pub(super) enum Told {
     ConnectionWindow(u32),
     /// A PUSH_PROMISE with this promised stream id was seen whole.
     Promised(u32),
+    /// The peer has reset a stream that it had opened.
+    Reset,
     /// The peer has refused this promised stream unread (RST_STREAM with REFUSED_STREAM).
     Refused(u32),
     /// The peer wants no further streams (RFC 9113 section 6.8).
@@ -140,6 +142,7 @@ impl Frames {
             RST_STREAM if self.payload.len() == 4 && number(&self.payload) == REFUSED_STREAM => {
                 told(Told::Refused(self.stream_id()));
             }
+            RST_STREAM if !self.stream_id().is_multiple_of(2) => told(Told::Reset),
             GOAWAY => told(Told::GoAway),
             // h2 never pads a PUSH_PROMISE, so the promised id stands first (section 6.6).
             PUSH_PROMISE if self.payload.len() >= 4 => {

@@ -31,6 +31,7 @@ use super::timeline::Timeline;
 use crate::access_log::AccessLog;
 use crate::answer::Options;
 use crate::door::Service;
+use crate::door::limits::{Buffers, Limits};
 use crate::http2::connection;
 use crate::site::encodings::{Coding, Encodings, Level};
 use crate::site::graph::{Destination, Target};
@@ -292,6 +293,9 @@ impl Stage {
             },
             live: None,
             log: AccessLog::Off,
+            limits: Limits::default(),
+            buffers: Buffers::new(u64::MAX),
+            metrics: Arc::default(),
             now: || SystemTime::UNIX_EPOCH + NOW,
             think: run.think,
         });

@@ -103,11 +103,24 @@ impl Bound {
     }
 }
 
-/// Binds every address on one port.
+/// Takes the sockets that were handed over, or else binds every address on one port.
 ///
 /// # Errors
 /// No port could be had; the message names it and what to do.
-pub(super) fn bind(exposure: &Exposure, port: Port) -> anyhow::Result<Bound> {
+pub(super) fn bind(
+    sockets: Vec<std::net::TcpListener>,
+    exposure: &Exposure,
+    port: Port,
+) -> anyhow::Result<Bound> {
+    if let Some(first) = sockets.first() {
+        let port = first.local_addr()?.port();
+        let listeners = sockets.into_iter().map(TcpListener::from_std);
+        return Ok(Bound {
+            listeners: listeners.collect::<io::Result<_>>()?,
+            port,
+            taken: None,
+        });
+    }
     let addresses = exposure.listened();
     let (first, tried) = match port {
         Port::From(port) => (port, PORTS_TRIED),

@@ -14,15 +14,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio_rustls::TlsAcceptor;
 
+use super::admission::{Admission, Ticket};
 use crate::door::Service;
 use crate::{http1, http2};
 
-/// Connections at once; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 20_000;
 /// Connections on their way to a runtime.
 const HAND_OVER_MAX: usize = 256;
 /// The TLS handshake.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+pub(super) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// The TLS handshake, once the server is told to stop: nothing was asked on it yet.
 const HANDSHAKE_DRAIN_MAX: Duration = Duration::from_secs(1);
 /// After the system could give no connection: it is short of something that time gives back.
@@ -35,11 +34,21 @@ const UNSENT_MAX: u32 = 16 * 1024;
 pub(super) struct Runtimes {
     all: Vec<Runtime>,
     drain: watch::Sender<bool>,
+    connections_max: usize,
+    admission: Arc<Admission>,
+}
+
+/// A connection on its way to a runtime.
+#[derive(Debug)]
+struct Accepted {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    ticket: Ticket,
 }
 
 #[derive(Debug)]
 struct Runtime {
-    connections: mpsc::Sender<(std::net::TcpStream, SocketAddr)>,
+    connections: mpsc::Sender<Accepted>,
     load: Arc<AtomicUsize>,
     done: oneshot::Receiver<()>,
     thread: JoinHandle<()>,
@@ -56,7 +65,15 @@ impl Runtimes {
         let all = (0..count)
             .map(|index| Runtime::start(index, Arc::clone(service), drained.clone()))
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { all, drain })
+        Ok(Self {
+            all,
+            drain,
+            connections_max: service.limits.connections,
+            admission: Admission::new(
+                service.limits.connections_per_address,
+                Arc::clone(&service.metrics),
+            ),
+        })
     }
 
     /// Hands a connection to the least loaded runtime.
@@ -68,12 +85,15 @@ impl Runtimes {
                 return tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         };
+        let Some(ticket) = self.admission.admit(peer.ip()) else {
+            return tracing::debug!(%peer, "too many connections from there: closed");
+        };
         let loads = || {
             self.all
                 .iter()
                 .map(|runtime| runtime.load.load(Ordering::Relaxed))
         };
-        while loads().sum::<usize>() >= CONNECTIONS_MAX {
+        while loads().sum::<usize>() >= self.connections_max {
             tokio::time::sleep(ACCEPT_PAUSE).await;
         }
         let Some(least) = self
@@ -85,8 +105,13 @@ impl Runtimes {
         };
         match stream.into_std() {
             Ok(stream) => {
+                let accepted = Accepted {
+                    stream,
+                    peer,
+                    ticket,
+                };
                 least.load.fetch_add(1, Ordering::Relaxed);
-                if least.connections.send((stream, peer)).await.is_err() {
+                if least.connections.send(accepted).await.is_err() {
                     tracing::error!("a runtime has ended: its connection is dropped");
                 }
             }
@@ -97,7 +122,9 @@ impl Runtimes {
     /// Lets every connection finish what it has begun, for at most `patience`.
     pub(super) async fn drain(self, patience: Duration) {
         let _ = self.drain.send(true);
-        let Self { all, drain: _drain } = self;
+        let Self {
+            all, drain: _drain, ..
+        } = self;
         let all: Vec<_> = all
             .into_iter()
             .map(|Runtime { done, thread, .. }| (done, thread))
@@ -150,7 +177,7 @@ impl Runtime {
 
 /// Serves connections until there are no more to come and all have ended.
 async fn connect(
-    mut accepted: mpsc::Receiver<(std::net::TcpStream, SocketAddr)>,
+    mut accepted: mpsc::Receiver<Accepted>,
     service: Arc<Service>,
     drained: watch::Receiver<bool>,
     load: Arc<AtomicUsize>,
@@ -167,8 +194,12 @@ async fn connect(
                 }
             }
             next = accepted.recv() => match next {
-                Some((stream, peer)) => {
-                    open.spawn_local(serve(stream, peer, Arc::clone(&service), drained.clone()));
+                Some(Accepted { stream, peer, ticket }) => {
+                    let serving = serve(stream, peer, Arc::clone(&service), drained.clone());
+                    open.spawn_local(async move {
+                        serving.await;
+                        drop(ticket);
+                    });
                 }
                 None => break,
             },

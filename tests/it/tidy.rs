@@ -9,17 +9,18 @@ use std::path::{Path, PathBuf};
 /// Which floors the modules of a floor may name, besides their own.
 const FLOORS: &str = "
     main         -> cli serve measure plan certificate terminal
-    cli          -> serve measure live plan certificate answer site tls terminal
-    serve        -> live http1 http2 door access_log answer hub site tls terminal
+    cli          -> serve measure live plan certificate door access_log answer site tls terminal
+    serve        -> live http1 http2 door access_log metrics answer hub site tls terminal
     live         -> door answer hub site terminal
-    measure      -> http2 door access_log answer hub site tls terminal
+    measure      -> http2 door access_log metrics answer hub site tls terminal
     plan         -> answer site terminal
     certificate  -> tls terminal
-    http2        -> door access_log answer hub site
-    http1        -> door access_log answer hub site
-    door         -> access_log answer hub site tls
+    http2        -> door access_log metrics answer hub site
+    http1        -> door access_log metrics answer hub site
+    door         -> access_log metrics answer hub site tls
     answer       -> hub site
     access_log   ->
+    metrics      ->
     hub          ->
     site         ->
     tls          ->
@@ -32,6 +33,8 @@ const DOORS: &str = "
     hyper            -> http1
     hyper_util       -> http1
     fast_qr          -> serve
+    listenfd         -> serve::service_manager
+    sd_notify        -> serve::service_manager
     open             -> live::browser
     rcgen            -> tls
     rustls_pemfile   -> tls

@@ -17,8 +17,10 @@ use bytes::Bytes;
 use forerun::access_log::{AccessLog, Entry, LINES_WAITING_MAX};
 use forerun::answer::Options;
 use forerun::door::Service;
+use forerun::door::limits::{Buffers, Limits};
 use forerun::door::live::Live;
 use forerun::measure::link::{End, LinkOptions, Meter, link};
+use forerun::metrics::{Count, Metrics};
 use forerun::site::{SiteOptions, SiteRoot};
 use forerun::tls::{Source, Tls};
 use forerun::{http1, http2};
@@ -74,6 +76,8 @@ pub(crate) struct World {
     client: ClientOptions,
     site: SiteOptions,
     options: Options,
+    limits: Limits,
+    metrics: Arc<Metrics>,
     live: Option<Live>,
     service: Option<Arc<Service>>,
     draining: watch::Sender<bool>,
@@ -134,6 +138,8 @@ impl World {
             client: ClientOptions::default(),
             site: SiteOptions::new(root),
             options: Options::default(),
+            limits: Limits::default(),
+            metrics: Arc::default(),
             live: None,
             service: None,
             draining: watch::Sender::new(false),
@@ -165,6 +171,24 @@ impl World {
     pub(crate) fn server(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.options);
         self
+    }
+
+    /// Says what peers may take.
+    pub(crate) fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Returns what the server has counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Returns how many bytes the server holds for peers that have not taken them.
+    pub(crate) fn buffered_bytes(&self) -> u64 {
+        self.service
+            .as_ref()
+            .map_or(0, |service| service.buffers.held())
     }
 
     /// Turns live reload on.
@@ -353,7 +377,10 @@ impl World {
                 tls: TLS.0.clone(),
                 options: self.options,
                 live: self.live.take(),
-                log: AccessLog::On(self.lines.clone()),
+                log: AccessLog::to(self.lines.clone()),
+                limits: self.limits.clone(),
+                buffers: Buffers::new(self.limits.buffered_bytes),
+                metrics: self.metrics.clone(),
                 now: || SystemTime::UNIX_EPOCH + NOW,
                 think: Duration::ZERO,
             })
@@ -460,6 +487,13 @@ impl<T, E: std::fmt::Debug> Step for Result<T, E> {
 /// Serves a connection as the program does.
 async fn serve(end: End, service: Arc<Service>, drain: watch::Receiver<bool>) {
     let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let metrics = service.metrics.clone();
+    metrics.count(Count::Opened);
+    converse(end, peer, service, drain).await;
+    metrics.count(Count::Closed);
+}
+
+async fn converse(end: End, peer: IpAddr, service: Arc<Service>, drain: watch::Receiver<bool>) {
     let acceptor = TlsAcceptor::from(service.tls.server_config());
     let Ok(stream) = acceptor.accept(end).await else {
         return;

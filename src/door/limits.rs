@@ -1,0 +1,124 @@
+//! Limits that are set for a server, and the count of what it holds for all its peers.
+//!
+//! A limit that nobody needs to set is a constant beside what it limits; `serve::limits` lists all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Bytes that a connection may always hold, however much all hold.
+pub const BUFFERED_LEAST: u64 = 128 * 1024;
+
+/// What peers may take, as far as it is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once; more wait to be accepted.
+    pub connections: usize,
+    /// Connections at once from one address; more are closed unheard.
+    pub connections_per_address: usize,
+    /// Requests that a peer may have open at once on one connection.
+    pub streams: u32,
+    /// How long a connection is kept without a request.
+    pub idle: Duration,
+    /// Bytes held for all peers that have not taken them.
+    pub buffered_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 20_000,
+            connections_per_address: 4_000,
+            streams: 128,
+            idle: Duration::from_mins(5),
+            buffered_bytes: 256 << 20,
+        }
+    }
+}
+
+/// The bytes that are held for all peers.
+#[derive(Debug)]
+pub struct Buffers {
+    held: AtomicU64,
+    most: u64,
+}
+
+impl Buffers {
+    /// Returns a count of nothing yet, with a limit.
+    pub fn new(most: u64) -> Arc<Self> {
+        Arc::new(Self {
+            held: AtomicU64::new(0),
+            most,
+        })
+    }
+
+    /// Returns how many bytes are held.
+    pub fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many bytes each of so many connections may hold, if together they hold too many.
+    pub fn share_of(&self, connections: impl FnOnce() -> u64) -> Option<u64> {
+        let is_over = self.held() > self.most;
+        is_over.then(|| (self.most / connections().max(1)).max(BUFFERED_LEAST))
+    }
+
+    /// Returns a part of the count.
+    pub fn part(self: &Arc<Self>) -> Part {
+        Part {
+            buffers: Arc::clone(self),
+            bytes: 0,
+        }
+    }
+}
+
+/// What one holder adds to the count; nothing once it is dropped.
+#[derive(Debug)]
+pub struct Part {
+    buffers: Arc<Buffers>,
+    bytes: u64,
+}
+
+impl Part {
+    /// Says how many bytes it holds now.
+    pub fn set(&mut self, bytes: usize) {
+        let bytes = bytes as u64;
+        // Nothing is shared, or written, while nothing changes.
+        if bytes > self.bytes {
+            self.buffers
+                .held
+                .fetch_add(bytes - self.bytes, Ordering::Relaxed);
+        } else if bytes < self.bytes {
+            self.buffers
+                .held
+                .fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        }
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_add_up_and_end() {
+        let buffers = Buffers::new(1_000_000);
+        let (mut one, mut other) = (buffers.part(), buffers.part());
+        one.set(900_000);
+        other.set(100_000);
+        assert_eq!((buffers.held(), buffers.share_of(|| 2)), (1_000_000, None));
+        other.set(100_001);
+        assert_eq!(buffers.share_of(|| 2), Some(500_000));
+        assert_eq!(buffers.share_of(|| 1_000), Some(BUFFERED_LEAST));
+        drop(one);
+        other.set(1);
+        assert_eq!(buffers.held(), 1);
+    }
+}
