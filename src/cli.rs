@@ -1,7 +1,9 @@
 //! The only reader of arguments and environment: text in, options out.
 
 mod certificate;
+mod config;
 mod dev;
+mod manual;
 mod measure;
 mod plan;
 mod serve;
@@ -10,19 +12,21 @@ mod values;
 
 use std::env;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::certificate::CertificateOptions;
 use crate::measure::MeasureOptions;
 use crate::plan::PlanOptions;
-use crate::serve::{DevOptions, ServeOptions};
+use crate::serve::{DevOptions, ServeOptions, limits};
 
 const SERVING: &str = "Serving";
 const AHEAD: &str = "Sending ahead";
 const CERTIFICATE: &str = "Certificate";
-const LIMITS: &str = "Limits";
+const LIMITS: &str = "Limits (`forerun limits` lists all)";
 const LIVE: &str = "Live reload";
+const SETTINGS: &str = "Settings";
 
 /// What the program was told to do.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub enum Command {
     Plan(PlanOptions),
     /// Say where the local authority is, and how to trust it.
     Certificate(CertificateOptions),
+    /// Print what is already known.
+    Print(Vec<u8>),
 }
 
 /// A static file server that sends what a page needs before the page asks for it.
@@ -62,6 +68,14 @@ pub enum Command {
 struct Arguments {
     #[command(subcommand)]
     command: Option<Subcommands>,
+    /// Read settings from this file [default: forerun.toml, if there is one]
+    ///
+    /// Each flag is a key of its name: `port = 9000`, `explain = true`. A section sets what one
+    /// command does, as in [dev]; what stands above the sections is for `serve`. The environment
+    /// goes before the file (`FORERUN_PORT=9000`), and the command line before both.
+    /// Example: forerun --config /etc/forerun.toml
+    #[arg(long, value_name = "FILE", global = true, help_heading = SETTINGS)]
+    config: Option<PathBuf>,
     #[command(flatten)]
     serve: serve::ServeArguments,
 }
@@ -98,15 +112,29 @@ enum Subcommands {
     Plan(plan::PlanArguments),
     /// Show the local certificate authority, and the command that makes this system trust it
     Certificate(certificate::CertificateArguments),
+    /// Print the limits: how much, which flag sets it, what who exceeds it sees
+    Limits,
+    /// Print what makes a shell complete the flags
+    ///
+    /// Example: forerun completions bash > ~/.local/share/bash-completion/completions/forerun
+    Completions(manual::CompletionsArguments),
+    /// Print the manual page, of the program or of a command
+    ///
+    /// Example: forerun man dev | man -l -
+    Man(manual::ManArguments),
 }
 
-/// Reads the arguments, the environment.
+/// Reads the arguments, the environment and the configuration file.
 ///
 /// # Errors
 /// The arguments make no sense together; the message says what to do. (Clap itself answers
 /// `--help` and misspelt flags, as an error whose exit code is its own.)
 pub fn read() -> anyhow::Result<Command> {
-    read_from(env::args_os())
+    read_from(config::complete(
+        Arguments::command(),
+        env::args_os().collect(),
+        |name| env::var_os(name),
+    )?)
 }
 
 fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
@@ -122,6 +150,13 @@ fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
         Some(Subcommands::Plan(planning)) => Command::Plan(plan::plan(planning)?),
         Some(Subcommands::Certificate(arguments)) => {
             Command::Certificate(certificate::certificate(&arguments)?)
+        }
+        Some(Subcommands::Limits) => Command::Print(limits::table().into_bytes()),
+        Some(Subcommands::Completions(arguments)) => {
+            Command::Print(manual::completions(&arguments, Arguments::command()))
+        }
+        Some(Subcommands::Man(arguments)) => {
+            Command::Print(manual::page(&arguments, Arguments::command())?)
         }
     })
 }
@@ -153,8 +188,24 @@ mod tests {
 
     #[test]
     fn the_definition_of_arguments_is_sound() {
-        use clap::CommandFactory as _;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn limits_that_can_be_set_have_their_flag_and_default() {
+        let definition = Arguments::command();
+        let serve = definition.find_subcommand("serve").unwrap();
+        let limits = limits::all();
+        let flags: Vec<_> = limits.iter().filter_map(|limit| limit.flag).collect();
+        for flag in &flags {
+            let named = |arg: &&clap::Arg| arg.get_long().is_some_and(|long| flag.ends_with(long));
+            assert!(serve.get_arguments().any(|arg| named(&arg)), "{flag}");
+        }
+        assert_eq!(flags.len(), 5, "{flags:?}");
+        let Command::Serve(options) = parse("forerun").unwrap() else {
+            panic!("serve is the default")
+        };
+        assert_eq!(options.limits, crate::door::limits::Limits::default());
     }
 
     #[test]

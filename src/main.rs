@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         Command::Measure(options) => forerun::measure::run(&options),
         Command::Plan(options) => forerun::plan::run(&options),
         Command::Certificate(options) => forerun::certificate::run(&options),
+        Command::Print(text) => Ok(io::stdout().write_all(&text)?),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
