@@ -244,3 +244,6 @@ async fn serve(
         _ => http1::run(stream, peer.ip(), service, drain).await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+//! Each limit, exceeded by one: what the peer sees, and that others are served on.
+
+use std::time::Duration;
+
+use forerun::door::body::READ_BYTES;
+use forerun::http2::connection::{HEADER_BYTES_MAX, PREFACE_WAIT_MAX, RESETS_MAX, STALL_MAX};
+use forerun::metrics::Count;
+use forerun::{answer, http1};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::Instant;
+
+use crate::client::{Ask, Reading, Response};
+use crate::fixture::style_sheets;
+use crate::raw::{
+    ENHANCE_YOUR_CALM, GET, GET_LARGE, HEADED, POST, REFUSED_STREAM, Raw, field, one, request,
+    status,
+};
+use crate::tap::Frame;
+use crate::world::World;
+
+const SITE: &str = "
+    //- /index.html
+    <!doctype html><p>Hello
+    //- /large.png size=2000000
+";
+
+const INITIAL_WINDOW_SIZE: u16 = 4;
+const SECOND: Duration = Duration::from_secs(1);
+
+fn reset(stream: u32) -> Vec<u8> {
+    Frame::bytes(Frame::RST_STREAM, 0, stream, &8_u32.to_be_bytes())
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_stream_more_than_may_be_open_is_refused() {
+    let mut world = World::new(SITE).limits(|limits| limits.streams = 2);
+    let mut raw = Raw::open(&mut world, &[(INITIAL_WINDOW_SIZE, 0)]).await;
+    let settings = raw.hear(&world, SECOND).await;
+    let told = &one(&settings[..1], Frame::SETTINGS, 0).payload;
+    assert!(
+        told.chunks(6).any(|pair| pair == [0, 3, 0, 0, 0, 2]),
+        "it is told: {told:?}"
+    );
+    for stream in [1, 3] {
+        raw.say(&world, &request(stream, GET_LARGE)).await;
+        assert_eq!(status(&raw.hear(&world, SECOND).await, stream), Some(200));
+    }
+    raw.say(&world, &request(5, GET_LARGE)).await;
+    let heard = raw.hear(&world, SECOND).await;
+    assert_eq!(one(&heard, Frame::RST_STREAM, 5).code(), REFUSED_STREAM);
+    raw.say(&world, &[reset(1), request(7, GET)].concat()).await;
+    let heard = raw.hear(&world, SECOND).await;
+    assert!(
+        heard
+            .iter()
+            .any(|frame| (frame.kind, frame.stream) == (Frame::HEADERS, 7))
+    );
+}
+
+/// What the four pseudo-header fields of [`GET`] count (RFC 9113 section 6.5.2).
+const GET_COUNTS: usize = (7 + 3) + (5 + 1) + (7 + 5) + (10 + 9) + 4 * 32;
+
+#[tokio::test(start_paused = true)]
+async fn a_byte_of_header_too_many_is_answered_431() {
+    let mut world = World::new(SITE);
+    // h2 takes less than what it announces, never as much.
+    let most = HEADER_BYTES_MAX as usize - 1 - GET_COUNTS - 32 - "x".len();
+    for (length, expected) in [(most, 200), (most + 1, 431)] {
+        let mut raw = Raw::open(&mut world, &[]).await;
+        let block = [GET, &field("x", &"v".repeat(length))].concat();
+        raw.say(&world, &request(1, &block)).await;
+        let heard = raw.hear(&world, SECOND).await;
+        assert_eq!(status(&heard, 1), Some(expected), "{length}: {heard:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_too_many_is_answered_431() {
+    let mut world = World::new(SITE);
+    let most = (HEADER_BYTES_MAX as usize - 1 - GET_COUNTS) / (32 + "x".len());
+    for (count, expected) in [(most, 200), (most + 1, 431)] {
+        let mut raw = Raw::open(&mut world, &[]).await;
+        let block = [GET, &field("x", "").repeat(count)].concat();
+        raw.say(&world, &request(1, &block)).await;
+        assert_eq!(
+            status(&raw.hear(&world, SECOND).await, 1),
+            Some(expected),
+            "{count}"
+        );
+    }
+    for (count, expected) in [(http1::HEADER_FIELDS_MAX - 2, "200"), (101, "431")] {
+        let fields = "x: y\r\n".repeat(count);
+        let host = "Host: localhost\r\nConnection: close\r\n";
+        let said = world
+            .say(&format!("GET / HTTP/1.1\r\n{host}{fields}\r\n"))
+            .await;
+        assert!(
+            said.starts_with(&format!("HTTP/1.1 {expected}")),
+            "{count}: {said}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_ends_is_answered_without_it() {
+    let mut world = World::new(SITE);
+    let mut raw = Raw::open(&mut world, &[]).await;
+    let post = Frame::bytes(Frame::HEADERS, HEADED, 1, POST);
+    raw.say(
+        &world,
+        &[post, Frame::bytes(Frame::DATA, 0, 1, b"x")].concat(),
+    )
+    .await;
+    let started = Instant::now();
+    let heard = raw.hear(&world, Duration::from_millis(1_100)).await;
+    assert_eq!(status(&heard, 1), Some(405), "{heard:?}");
+    assert!(started.elapsed() < 3 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_nothing_is_let_go_when_its_time_is_over() {
+    let mut world = World::new(SITE);
+    let mut raw = Raw::silent(&mut world).await;
+    assert!(!raw.is_over());
+    raw.hear(&world, PREFACE_WAIT_MAX.saturating_sub(SECOND))
+        .await;
+    assert!(!raw.is_over());
+    raw.hear(&world, 2 * SECOND).await;
+    assert!(raw.is_over());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_header_that_takes_too_long_ends_its_connection() {
+    let mut world = World::new(SITE);
+    let started = Instant::now();
+    let mut stream = world.greet("http/1.1").await.stream;
+    let mut said = Vec::new();
+    let conversation = async {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: loc").await?;
+        stream.flush().await?;
+        // It is cut off, without a farewell of TLS.
+        let _ = stream.read_to_end(&mut said).await;
+        std::io::Result::Ok(())
+    };
+    world.wait(conversation).await;
+    let waited = started.elapsed();
+    assert!(said.is_empty(), "{said:?}");
+    assert!((http1::HEADER_WAIT_MAX..http1::HEADER_WAIT_MAX + SECOND).contains(&waited));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_requests_a_connection_ends_when_it_is_told_to() {
+    let mut world = World::new(SITE).limits(|limits| limits.idle = 40 * SECOND);
+    world.get("/").await;
+    world.rest(39 * SECOND).await;
+    assert_eq!(world.get("/").await.status(), 200);
+    let started = Instant::now();
+    world.closed(Duration::from_mins(3)).await;
+    assert!(started.elapsed() >= 40 * SECOND, "{:?}", started.elapsed());
+    let greeted = world.greet("http/1.1").await;
+    let (mut stream, mut nothing) = (greeted.stream, Vec::new());
+    let started = Instant::now();
+    let _ = world
+        .wait(async { Ok::<_, ()>(stream.read_to_end(&mut nothing).await) })
+        .await;
+    assert!(started.elapsed() <= 41 * SECOND, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_nothing_is_let_go_when_its_time_is_over() {
+    let mut world = World::new(SITE).client(|client| client.stream_window = 1_000);
+    let stuck = world
+        .start(Ask::get("/large.png").reading(Reading::Nothing))
+        .await;
+    world.rest(STALL_MAX.saturating_sub(SECOND)).await;
+    assert_eq!(
+        world
+            .metrics()
+            .total(Count::BodyBytes(http::Version::HTTP_2)),
+        1_000
+    );
+    assert!(!stuck.is_finished());
+    world.closed(STALL_MAX + 2 * SECOND).await;
+    stuck.abort();
+}
+
+/// A site whose large file is read from disk a piece at a time.
+fn streamed() -> World {
+    World::new(SITE)
+        .site(|site| site.memory_file_bytes_max = 1_000)
+        .client(|client| client.stream_window = 20_000)
+}
+
+/// What a body that was read from disk leaves lying when its peer's window is full.
+const LEFT: u64 = 64 * 1024 - 20_000;
+/// So few bodies that each may keep that.
+const FEW: u64 = 7;
+
+async fn stick(world: &mut World, count: u64) -> Vec<tokio::task::JoinHandle<Response>> {
+    let mut stuck = Vec::new();
+    for _ in 0..count {
+        let ask = Ask::get("/large.png").reading(Reading::Nothing);
+        stuck.push(world.start(ask).await);
+    }
+    world.rest_ms(5_000).await;
+    stuck
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_for_a_connection_is_bounded() {
+    let mut world = streamed();
+    let mut stuck = stick(&mut world, FEW).await;
+    assert_eq!(world.buffered_bytes(), FEW * LEFT);
+    stuck.extend(stick(&mut world, 120 - FEW).await);
+    let sent = world
+        .metrics()
+        .total(Count::BodyBytes(http::Version::HTTP_2));
+    assert_eq!(sent, 120 * 20_000, "each has begun");
+    let held = world.buffered_bytes();
+    assert!(held <= READ_BYTES, "{held} bytes are held for one peer");
+    stuck.iter().for_each(tokio::task::JoinHandle::abort);
+    world.leave();
+    world.closed(Duration::from_mins(3)).await;
+    assert_eq!(
+        world.buffered_bytes(),
+        0,
+        "nothing is held for who has left"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_for_all_is_bounded_and_others_are_served() {
+    // Room for two that leave so much, and not for a third.
+    const ALL: u64 = FEW * LEFT * 5 / 2;
+    let mut world = streamed().limits(|limits| limits.buffered_bytes = ALL);
+    let mut stuck = Vec::new();
+    for _ in 0..8 {
+        world.reconnect().await;
+        stuck.extend(stick(&mut world, FEW).await);
+        assert!(
+            world.buffered_bytes() <= ALL,
+            "{} bytes held",
+            world.buffered_bytes()
+        );
+    }
+    let closed = world.metrics().total(Count::Overcommitted);
+    assert_eq!(closed, 6, "who comes when there is no room leaves nothing");
+    world.reconnect().await;
+    assert_eq!(world.get("/").await.status(), 200);
+    stuck.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_promises_so_much_and_no_more() {
+    let most = answer::preload::PROMISES_MAX;
+    let mut world = World::new(&style_sheets(most + 1, 100));
+    assert_eq!(world.get("/").await.promised().len(), most);
+    assert_eq!(world.metrics().total(Count::Promised), most as u64);
+    assert_eq!(world.metrics().total(Count::Delivered), most as u64);
+}
+
+/// CVE-2023-44487, slowly: each request is answered before it is taken back, so that only their
+/// number tells.
+#[tokio::test(start_paused = true)]
+async fn a_reset_too_many_ends_the_connection() {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is small"
+    )]
+    const RESETS: u32 = RESETS_MAX as u32;
+    let mut world = World::new(SITE);
+    let mut raw = Raw::open(&mut world, &[(INITIAL_WINDOW_SIZE, 0)]).await;
+    raw.say(&world, &request(1, GET_LARGE)).await;
+    raw.hear(&world, SECOND).await;
+    for index in 1..=RESETS {
+        let stream = 1 + 2 * index;
+        raw.say(&world, &request(stream, GET_LARGE)).await;
+        raw.say(&world, &reset(stream)).await;
+        world.wait(tokio::task::yield_now()).await;
+    }
+    let heard = raw.hear(&world, Duration::from_millis(1)).await;
+    assert!(
+        !heard.iter().any(|frame| frame.kind == Frame::GOAWAY),
+        "so many are let pass"
+    );
+    let last = 3 + 2 * RESETS;
+    raw.say(&world, &[request(last, GET_LARGE), reset(last)].concat())
+        .await;
+    let heard = raw.hear(&world, SECOND).await;
+    assert_eq!(one(&heard, Frame::GOAWAY, 0).code(), ENHANCE_YOUR_CALM);
+    assert!(raw.is_closed());
+    assert_eq!(world.get("/").await.status(), 200);
+}
