@@ -81,7 +81,8 @@ export class Server {
   async #run(args) {
     this.output = ''
     const port = args.includes('--port') ? [] : ['--port', '0']
-    const [program, ...words] = [...this.through, binary, this.command, this.root, '--log', ...port, ...args]
+    const log = args.includes('--log') ? [] : ['--log']
+    const [program, ...words] = [...this.through, binary, this.command, this.root, ...log, ...port, ...args]
     this.child = spawn(program, words, {
       cwd: this.home,
       env: environment(this.home),
