@@ -26,6 +26,8 @@ pub const NOT_FOUND: &str = "/404.html";
 
 /// Configuration of the site, not content.
 const OVERRIDES: &str = "/push.toml";
+/// Settings of the server, which are read beside the site where that is the current directory.
+const SETTINGS: &str = "/forerun.toml";
 
 /// The path percent-encode set of the URL Standard, and `%`, which in a decoded path stands for
 /// itself.
@@ -68,7 +70,7 @@ impl UrlPath {
     /// control characters, backslashes, encoded slashes, dot segments, or more than
     /// [`PATH_BYTES_MAX`].
     /// [`BadPath::Hidden`] for empty segments (`//host/`), names that begin with a dot (except
-    /// `/.well-known/`) and `/push.toml`.
+    /// `/.well-known/`), `/push.toml` and `/forerun.toml`.
     pub fn parse(encoded: &str) -> Result<Self, BadPath> {
         if !encoded.starts_with('/') || !has_valid_escapes(encoded) {
             return Err(BadPath::Malformed);
@@ -103,7 +105,8 @@ impl UrlPath {
             return Err(BadPath::Malformed);
         }
         let is_root = decoded.len() == 1;
-        if !is_root && is_hidden(segments) || decoded == OVERRIDES {
+        let is_configuration = decoded == OVERRIDES || decoded == SETTINGS;
+        if !is_root && is_hidden(segments) || is_configuration {
             return Err(BadPath::Hidden);
         }
         Ok(Self(decoded.into()))
@@ -385,6 +388,7 @@ mod tests {
             "/.well-known/.git/config",
             "/push.toml",
             "/push%2etoml",
+            "/forerun.toml",
             "/.well-knowns",
         ] {
             check(encoded, Err(BadPath::Hidden));
@@ -517,7 +521,7 @@ mod tests {
         #[test]
         fn every_name_has_a_target(names in prop::collection::vec(NAME, 1..5)) {
             let decoded = format!("/{}", names.join("/"));
-            prop_assume!(decoded != OVERRIDES);
+            prop_assume!(decoded != OVERRIDES && decoded != SETTINGS);
             let target = utf8_percent_encode(&decoded, PATH_SET).to_string();
             let path = UrlPath::parse(&target);
             prop_assert_eq!(path.as_ref().map(UrlPath::as_str), Ok(decoded.as_str()));
