@@ -24,14 +24,21 @@ const WELL_KNOWN: &str = ".well-known";
 /// The document sent with status 404.
 pub const NOT_FOUND: &str = "/404.html";
 
-/// Configuration of the site, not content.
+/// What the author says to the server: not content.
 const OVERRIDES: &str = "/push.toml";
 /// Settings of the server, which are read beside the site where that is the current directory.
 const SETTINGS: &str = "/forerun.toml";
+/// As [`OVERRIDES`].
+const HEADERS: &str = "/_headers";
+/// As [`OVERRIDES`].
+const REDIRECTS: &str = "/_redirects";
+
+/// What a page's name ends with, which its URL may leave out.
+const HTML: &str = ".html";
 
 /// The path percent-encode set of the URL Standard, and `%`, which in a decoded path stands for
 /// itself.
-const PATH_SET: &AsciiSet = &CONTROLS
+pub(super) const PATH_SET: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')
@@ -70,7 +77,7 @@ impl UrlPath {
     /// control characters, backslashes, encoded slashes, dot segments, or more than
     /// [`PATH_BYTES_MAX`].
     /// [`BadPath::Hidden`] for empty segments (`//host/`), names that begin with a dot (except
-    /// `/.well-known/`), `/push.toml` and `/forerun.toml`.
+    /// `/.well-known/`), and `/push.toml`, `/forerun.toml`, `/_headers` and `/_redirects`.
     pub fn parse(encoded: &str) -> Result<Self, BadPath> {
         if !encoded.starts_with('/') || !has_valid_escapes(encoded) {
             return Err(BadPath::Malformed);
@@ -105,8 +112,7 @@ impl UrlPath {
             return Err(BadPath::Malformed);
         }
         let is_root = decoded.len() == 1;
-        let is_configuration = decoded == OVERRIDES || decoded == SETTINGS;
-        if !is_root && is_hidden(segments) || is_configuration {
+        if !is_root && is_hidden(segments) || is_said_to_server(decoded) {
             return Err(BadPath::Hidden);
         }
         Ok(Self(decoded.into()))
@@ -120,6 +126,16 @@ impl UrlPath {
     /// The file that gives plans by hand: it is read, and never served.
     pub(super) fn overrides() -> Self {
         Self(OVERRIDES.into())
+    }
+
+    /// The file that gives header fields.
+    pub(super) fn headers() -> Self {
+        Self(HEADERS.into())
+    }
+
+    /// The file that gives redirects.
+    pub(super) fn redirects() -> Self {
+        Self(REDIRECTS.into())
     }
 
     /// Returns the decoded path, starting with `/`.
@@ -153,6 +169,21 @@ impl UrlPath {
     pub fn directory(&self) -> Option<Self> {
         let directory = self.0.strip_suffix(INDEX)?;
         directory.ends_with('/').then(|| Self(directory.into()))
+    }
+
+    /// Returns the page that answers where nothing else does: `/about.html` for `/about`. `None` for
+    /// a directory.
+    pub fn with_html(&self) -> Option<Self> {
+        (!self.is_directory()).then(|| Self(format!("{}{HTML}", self.0).into()))
+    }
+
+    /// Returns the other paths at which a page is found: `/docs/` for `/docs/index.html`, `/about`
+    /// for `/about.html`.
+    pub fn shorter(&self) -> Option<Self> {
+        self.directory().or_else(|| {
+            let bare = self.0.strip_suffix(HTML)?;
+            (!bare.ends_with('/')).then(|| Self(bare.into()))
+        })
     }
 
     /// Returns the path with a slash at its end.
@@ -254,6 +285,11 @@ impl From<UrlPath> for SiteUrl {
             path,
         }
     }
+}
+
+/// Returns whether a path is that of a file for the server alone.
+fn is_said_to_server(decoded: &str) -> bool {
+    matches!(decoded, OVERRIDES | SETTINGS | HEADERS | REDIRECTS)
 }
 
 /// Returns whether each `%` begins an escape of two hexadecimal digits.
@@ -521,7 +557,7 @@ mod tests {
         #[test]
         fn every_name_has_a_target(names in prop::collection::vec(NAME, 1..5)) {
             let decoded = format!("/{}", names.join("/"));
-            prop_assume!(decoded != OVERRIDES && decoded != SETTINGS);
+            prop_assume!(!is_said_to_server(&decoded));
             let target = utf8_percent_encode(&decoded, PATH_SET).to_string();
             let path = UrlPath::parse(&target);
             prop_assert_eq!(path.as_ref().map(UrlPath::as_str), Ok(decoded.as_str()));

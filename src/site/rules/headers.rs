@@ -1,0 +1,365 @@
+//! `_headers`: fields that answers for some paths carry.
+//!
+//! ```text
+//! /assets/*                                  a path, with a splat or placeholders
+//!   Cache-Control: public, max-age=3600      set in place of what the server would say
+//!   Link: </a.css>; rel=preload; as=style    what is sent ahead with a page, in place of its graph
+//!   ! Referrer-Policy                        taken away from what stands above
+//! ```
+//!
+//! All rules that match count, from first to last; a field that two of them set, or one of them
+//! twice, has both values, with a comma between. As at Cloudflare Pages, a value may name what the
+//! path matched (`:splat`), and `!` takes a field away; Netlify's `Basic-Auth` is an error. Read on
+//! in [`super::super::plan`] for what `Link` does.
+
+use std::fmt::Write as _;
+
+use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+
+use super::pattern::{Captures, Pattern, Put, Template};
+use super::{DYNAMIC_RULES_MAX, RULES_MAX, at, lines};
+use crate::site::UrlPath;
+use crate::site::links::header::{self as link, HeaderLink};
+
+/// Fields of one rule.
+const FIELDS_MAX: usize = 100;
+
+/// What the server says of its own bytes, of the connection, and of where else to go: another value
+/// would be a lie that clients act on.
+const RESERVED: [HeaderName; 20] = [
+    header::ACCEPT_RANGES,
+    header::AGE,
+    header::ALLOW,
+    header::CONNECTION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::DATE,
+    header::ETAG,
+    header::HOST,
+    header::LAST_MODIFIED,
+    header::LOCATION,
+    header::PROXY_AUTHENTICATE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::WWW_AUTHENTICATE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// The rules of a `_headers`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeaderRules {
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rule {
+    pattern: Pattern,
+    removed: Vec<HeaderName>,
+    set: Vec<(HeaderName, Template)>,
+}
+
+impl HeaderRules {
+    /// Reads the text of a `_headers`.
+    ///
+    /// # Errors
+    /// A sentence that names the line, what is wrong, and what to write.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut rules: Vec<Rule> = Vec::new();
+        let mut dynamic = 0;
+        for line in lines(text) {
+            let (number, line) = line?;
+            let said = line.trim();
+            if !line.starts_with([' ', '\t']) && is_path(said) {
+                let pattern = Pattern::parse(said).map_err(|wrong| at(number, wrong))?;
+                dynamic += usize::from(pattern.only().is_none());
+                if rules.len() == RULES_MAX || dynamic > DYNAMIC_RULES_MAX {
+                    let most = format!("{RULES_MAX} rules, {DYNAMIC_RULES_MAX} of them with *");
+                    return Err(at(number, format!("more than {most} or a placeholder")));
+                }
+                let (removed, set) = (Vec::new(), Vec::new());
+                rules.push(Rule {
+                    pattern,
+                    removed,
+                    set,
+                });
+                continue;
+            }
+            let rule = rules.last_mut().ok_or_else(|| {
+                at(
+                    number,
+                    format!("`{said}` stands before any path, such as /*"),
+                )
+            })?;
+            rule.read(said).map_err(|wrong| at(number, wrong))?;
+        }
+        Ok(Self { rules })
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Changes the header of an answer for a decoded path as the rules say.
+    pub fn apply(&self, path: &str, headers: &mut HeaderMap) {
+        let mut given: Vec<&HeaderName> = Vec::new();
+        for (rule, captures) in self.matching(path) {
+            for name in &rule.removed {
+                headers.remove(name);
+            }
+            for (name, value) in &rule.set {
+                // A captured value is percent-encoded, so this always is a value.
+                let Ok(value) = HeaderValue::try_from(value.fill(&captures, Put::Path)) else {
+                    continue;
+                };
+                // What an answer depends on, it depends on.
+                if given.contains(&name) || *name == header::VARY {
+                    join(headers, name, value);
+                } else {
+                    headers.insert(name, value);
+                    given.push(name);
+                }
+            }
+        }
+    }
+
+    /// Returns the links that rules give for a page, which is known by any of some paths; `None` if
+    /// there are none.
+    pub fn links(&self, paths: &[UrlPath]) -> Option<Vec<HeaderLink>> {
+        let of = |path: &UrlPath| {
+            let mut links: Vec<HeaderLink> = Vec::new();
+            for (rule, captures) in self.matching(path.as_str()) {
+                if rule.removed.contains(&header::LINK) {
+                    links.clear();
+                }
+                let values = rule.set.iter().filter(|(name, _)| *name == header::LINK);
+                for (_, value) in values {
+                    links
+                        .extend(link::parse(&value.fill(&captures, Put::Path)).unwrap_or_default());
+                }
+            }
+            links.retain(|link| link.ahead().is_some());
+            links
+        };
+        paths.iter().map(of).find(|links| !links.is_empty())
+    }
+
+    fn matching<'a>(&'a self, path: &str) -> impl Iterator<Item = (&'a Rule, Captures<'a>)> {
+        let found = |rule: &'a Rule| Some((rule, rule.pattern.matches(path)?));
+        self.rules.iter().filter_map(found)
+    }
+}
+
+impl std::fmt::Display for HeaderRules {
+    /// Writes them so that they can be read again.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for rule in &self.rules {
+            writeln!(f, "{}", rule.pattern)?;
+            rule.removed
+                .iter()
+                .try_for_each(|name| writeln!(f, "  ! {name}"))?;
+            rule.set
+                .iter()
+                .try_for_each(|(name, value)| writeln!(f, "  {name}: {value}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Rule {
+    /// Reads a line with a field.
+    fn read(&mut self, line: &str) -> Result<(), String> {
+        if self.set.len() + self.removed.len() == FIELDS_MAX {
+            return Err(format!("more than {FIELDS_MAX} fields for one path"));
+        }
+        if let Some(name) = line.strip_prefix('!') {
+            self.removed.push(field_name(name.trim())?);
+            return Ok(());
+        }
+        let (name, value) = line
+            .split_once(':')
+            .ok_or_else(|| format!("`{line}` is neither a path nor `Name: value`"))?;
+        let (name, value) = (field_name(name.trim())?, value.trim());
+        if HeaderValue::from_str(value).is_err() || !value.is_ascii() {
+            return Err(format!(
+                "the value of {name} has characters that no field may have"
+            ));
+        }
+        if name == header::LINK && link::parse(value).is_none() {
+            return Err(format!(
+                "`{value}` is no link: write one as in `</a.css>; rel=preload; as=style`"
+            ));
+        }
+        let names = self.pattern.names();
+        self.set.push((
+            name,
+            Template::parse(value, names.collect::<Vec<_>>().into_iter()),
+        ));
+        Ok(())
+    }
+}
+
+/// Returns whether a line that is not indented is a path. Netlify reads fields there too.
+fn is_path(line: &str) -> bool {
+    line.starts_with('/') || line.contains("://") && !line.contains(": ")
+}
+
+fn field_name(text: &str) -> Result<HeaderName, String> {
+    if text.eq_ignore_ascii_case("basic-auth") {
+        let other = "start forerun with --auth USER:HASH";
+        return Err(format!(
+            "Basic-Auth is not read from a file that is published: {other}"
+        ));
+    }
+    let name = HeaderName::try_from(text)
+        .map_err(|_| format!("`{text}` is no name of a field: write `Name: value`"))?;
+    if RESERVED.contains(&name) {
+        let mut said = format!("{text} is the server's own to say: remove the line");
+        if name == header::LOCATION {
+            let _ = write!(said, ", and write the redirect into _redirects");
+        }
+        return Err(said);
+    }
+    Ok(name)
+}
+
+/// Adds a value to what a field says already.
+fn join(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    // Cookies have commas of their own (RFC 6265 section 3), and links are read one by one.
+    if *name == header::SET_COOKIE || *name == header::LINK {
+        headers.append(name, value);
+        return;
+    }
+    match headers.entry(name) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(value);
+        }
+        Entry::Occupied(mut known) => {
+            let both = [known.get().as_bytes(), b", ", value.as_bytes()].concat();
+            if let Ok(both) = HeaderValue::from_bytes(&both) {
+                known.insert(both);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(rules: &str, path: &str, expected: &str) {
+        let rules = HeaderRules::parse(rules).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("cache-control", HeaderValue::from_static("default"));
+        headers.insert("vary", HeaderValue::from_static("accept"));
+        rules.apply(path, &mut headers);
+        let mut told: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .filter(|line| line != "cache-control: default" && line != "vary: accept")
+            .collect();
+        told.sort();
+        assert_eq!(told.join(" | "), expected, "{path}");
+    }
+
+    #[test]
+    fn all_rules_that_match_count() {
+        let rules = "
+            # comment
+/*
+  X-A: 1
+  cache-control: one
+/a/*
+\tX-A:2
+  X-A:  3
+  Vary: Origin
+  X-Path: </:splat>
+/a/b
+  ! X-A
+  X-C: :splat http://c:80
+/c
+  ! Cache-Control
+  Set-Cookie: a=1
+  Set-Cookie: b=2
+";
+        check(rules, "/", "cache-control: one | x-a: 1");
+        check(
+            rules,
+            "/a/x y",
+            "cache-control: one | vary: accept, Origin | x-a: 1, 2, 3 | x-path: </x%20y>",
+        );
+        check(
+            rules,
+            "/a/b",
+            "cache-control: one | vary: accept, Origin | x-c: :splat http://c:80 | x-path: </b>",
+        );
+        check(rules, "/c", "set-cookie: a=1 | set-cookie: b=2 | x-a: 1");
+    }
+
+    #[test]
+    fn mistakes_name_their_line_and_the_fix() {
+        for (rules, said) in [
+            ("X-A: 1", "line 1: `X-A: 1` stands before any path"),
+            ("/*\n  X-A", "line 2: `X-A` is neither a path nor"),
+            ("/*\n  X A: 1", "line 2: `X A` is no name"),
+            ("/*\n  :path: 1", "is no name"),
+            (
+                "/*\n  Content-Length: 1",
+                "line 2: Content-Length is the server's own",
+            ),
+            (
+                "/*\n\n  ! transfer-encoding",
+                "line 3: transfer-encoding is the server's own",
+            ),
+            ("/*\n  Location: /b", "_redirects"),
+            ("/*\n  Basic-Auth: a:b", "--auth USER:HASH"),
+            ("/*\n  Link: /a.css", "line 2: `/a.css` is no link"),
+            ("/*\n  X-A: \u{e4}", "characters"),
+            ("/*/*\n", "line 1: `/*/*` has more than one *"),
+            ("https://a.example/*\n  X-A: 1", "other hosts"),
+        ] {
+            let error = HeaderRules::parse(rules).unwrap_err();
+            assert!(error.contains(said), "{rules:?}: {error}");
+        }
+        let long = format!("/*\n  X-A: {}", "a".repeat(super::super::LINE_BYTES_MAX));
+        assert!(HeaderRules::parse(&long).unwrap_err().starts_with("line 2"));
+        let many = "/a\n".repeat(RULES_MAX + 1);
+        assert!(
+            HeaderRules::parse(&many)
+                .unwrap_err()
+                .starts_with("line 10001")
+        );
+        let many = "/*\n".repeat(DYNAMIC_RULES_MAX + 1);
+        assert!(
+            HeaderRules::parse(&many)
+                .unwrap_err()
+                .starts_with("line 1001")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_again(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "/*", "/a", ":b", "\n", "\n  ", "X-A: 1", "Link: </a.css>; rel=preload", "! X-A",
+                ": ", "#", "Vary: Origin, :splat", "\r\n", "\u{feff}", "Content-Length: 1", "\u{e4}",
+            ]), 0..16),
+        ) {
+            if let Ok(rules) = HeaderRules::parse(&pieces.concat()) {
+                prop_assert_eq!(HeaderRules::parse(&rules.to_string()), Ok(rules));
+            }
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text in "(?s).*") {
+            let _ = HeaderRules::parse(&text);
+        }
+    }
+}
