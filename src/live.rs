@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use crate::answer::live::{Heard, Told};
 use crate::door::Service;
 use crate::hub::{self, EventId, Hub};
-use crate::site::{Change, Changes, ContentHash, Kind, PushToml, UrlPath, What};
+use crate::site::{Change, Changes, ContentHash, Instructions, Kind, UrlPath, What};
 use crate::terminal::Style;
 use crate::{answer, door};
 use keys::{Key, Keys};
@@ -176,7 +176,7 @@ fn say(lines: &str) {
 enum Cause {
     Build,
     Root,
-    PushToml,
+    Instructions,
     Unreadable,
 }
 
@@ -288,13 +288,13 @@ impl<'a> Editor<'a> {
             site.refresh(&paths)
         });
         let Ok(changes) = refreshed.await else { return };
-        match &changes.push_toml {
-            PushToml::Same => {}
-            PushToml::Good => self.set(Cause::PushToml, None),
-            PushToml::Bad(why) => {
-                let title = "push.toml cannot be used".to_owned();
+        match &changes.instructions {
+            Instructions::Same => {}
+            Instructions::Good { .. } => self.set(Cause::Instructions, None),
+            Instructions::Bad { file, why } => {
+                let title = format!("{file} cannot be used");
                 self.set(
-                    Cause::PushToml,
+                    Cause::Instructions,
                     Some(Problem {
                         title,
                         text: why.clone(),
@@ -304,6 +304,13 @@ impl<'a> Editor<'a> {
         }
         self.set(Cause::Unreadable, unreadable(&changes));
         if changes.changed.is_empty() {
+            // Another header or redirect is seen in any page, or in none: only a look tells.
+            let is_seen = Instructions::Good {
+                answers_differ: true,
+            };
+            if changes.instructions == is_seen {
+                self.reload();
+            }
             return;
         }
         let paths = changes.changed.iter().map(|it| it.path.to_string());

@@ -4,8 +4,8 @@
 //! whole, so that a page, its validator and what is promised with it always match. Nothing here
 //! knows of HTTP versions, peers or sockets. Read on in [`asset`] (one file), [`encodings`] (its
 //! compressed forms), [`load`] (disk to snapshot), [`links`] (bytes to links), [`graph`] (links to
-//! everything a page needs), [`plan`] (what of that is worth sending ahead) and [`insert`] (a
-//! snippet put into a document).
+//! everything a page needs), [`plan`] (what of that is worth sending ahead), [`rules`] (what the
+//! author says of answers) and [`insert`] (a snippet put into a document).
 
 pub mod asset;
 pub mod digest;
@@ -17,6 +17,7 @@ pub mod links;
 pub mod load;
 mod media;
 pub mod plan;
+pub mod rules;
 pub mod url_path;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,8 +29,9 @@ use http::HeaderValue;
 pub use asset::{Asset, ContentHash, Kind, Links};
 use encodings::{Coding, Encoded};
 use freshness::Freshness;
-pub use load::{Change, Changes, PushToml, SiteError, SiteOptions, SiteRoot, What};
+pub use load::{Change, Changes, Instructions, SiteError, SiteOptions, SiteRoot, What};
 use plan::{Overrides, Plan};
+use rules::{HeaderRules, Redirects};
 pub use url_path::{BadPath, SiteUrl, UrlPath};
 
 /// A count of changes that is never reached.
@@ -43,6 +45,8 @@ pub struct Site {
     slots: rpds::HashTrieMapSync<UrlPath, Arc<Slot>>,
     pages: rpds::HashTrieMapSync<UrlPath, Arc<Page>>,
     overrides: Arc<Overrides>,
+    headers: Arc<HeaderRules>,
+    redirects: Arc<Redirects>,
     /// How often something that was known turned out to be different. While it stands still, so
     /// does whatever was concluded from the entries.
     changes: u64,
@@ -68,6 +72,7 @@ pub struct Page {
     /// Names what all of them were.
     needs: ContentHash,
     overrides: Arc<Overrides>,
+    headers: Arc<HeaderRules>,
     /// The tag, and the content that it was written for.
     tag: OnceLock<(ContentHash, HeaderValue)>,
     /// Those of its encoded forms.
@@ -128,6 +133,16 @@ impl Site {
         &self.overrides
     }
 
+    /// Returns what `_headers` says.
+    pub fn headers(&self) -> &HeaderRules {
+        &self.headers
+    }
+
+    /// Returns what `_redirects` says.
+    pub fn redirects(&self) -> &Redirects {
+        &self.redirects
+    }
+
     /// Returns the snapshot with a file added, or another in its place.
     #[must_use]
     pub fn with_asset(&self, asset: Asset) -> Self {
@@ -154,10 +169,7 @@ impl Site {
     #[must_use]
     pub fn with_plan(&self, path: &UrlPath, plan: Plan) -> Self {
         let mut next = self.clone();
-        next.put_page(
-            &path.file(),
-            Arc::new(Page::new(plan, Vec::new(), &self.overrides)),
-        );
+        next.put_page(&path.file(), Arc::new(Page::new(plan, Vec::new(), self)));
         next
     }
 
@@ -221,6 +233,11 @@ impl Site {
         self.changes += 1;
         self.overrides = overrides;
     }
+
+    fn put_headers(&mut self, headers: Arc<HeaderRules>) {
+        self.changes += 1;
+        self.headers = headers;
+    }
 }
 
 impl Slot {
@@ -252,12 +269,13 @@ impl Slot {
 }
 
 impl Page {
-    fn new(plan: Plan, dependencies: Vec<Dependency>, overrides: &Arc<Overrides>) -> Self {
+    fn new(plan: Plan, dependencies: Vec<Dependency>, site: &Site) -> Self {
         Self {
             plan,
             needs: Dependency::hash(&dependencies),
             dependencies,
-            overrides: Arc::clone(overrides),
+            overrides: Arc::clone(&site.overrides),
+            headers: Arc::clone(&site.headers),
             tag: OnceLock::new(),
             encoded_tags: Default::default(),
             freshness: Freshness::default(),
@@ -309,12 +327,17 @@ impl Page {
         ContentHash::of(&[self.needs.0, document.0].concat())
     }
 
+    /// Returns whether the author still says what the plan was made by.
+    fn is_made_as_told(&self, site: &Site) -> bool {
+        Arc::ptr_eq(&self.overrides, &site.overrides) && Arc::ptr_eq(&self.headers, &site.headers)
+    }
+
     /// Returns whether everything the plan was made from is in the snapshot as it was then.
     fn agrees_with(&self, site: &Site) -> bool {
         if self.agreed.load(Ordering::Relaxed) == site.changes {
             return true;
         }
-        let agrees = Arc::ptr_eq(&self.overrides, &site.overrides)
+        let agrees = self.is_made_as_told(site)
             && self
                 .dependencies
                 .iter()

@@ -24,6 +24,8 @@ use crate::site::{Asset, Entry, Page, Site, SiteUrl};
 pub const PROMISES_MAX: usize = 32;
 /// Links hinted for a page.
 pub const HINTS_MAX: usize = 10;
+/// Links hinted for a page whose author wrote them.
+const LINKED_MAX: usize = 64;
 /// Bytes that leave before the first acknowledgement (RFC 6928: ten segments of 1,460 bytes).
 const FIRST_FLIGHT: usize = 14_600;
 /// What of the first flight goes to TLS and header.
@@ -110,7 +112,14 @@ pub fn ahead(
     let known = Known::of(request, site);
     let explain = options.explain || tracing::enabled!(tracing::Level::DEBUG);
     let mut ahead = Ahead::default();
-    match delivery(request, peer, options) {
+    let delivery = match delivery(request, peer, options) {
+        // What the author writes as a field is one, whoever reads it.
+        Delivery::Nothing(Skip::PeerRefused) if page.plan.is_linked => {
+            Delivery::Hints { early: false }
+        }
+        delivery => delivery,
+    };
+    match delivery {
         Delivery::Hints { .. } if peer.informed => {
             hint(&mut ahead, &page.plan, &known, site, true);
         }
@@ -362,20 +371,26 @@ fn length_in_memory(site: &Site, url: &SiteUrl, accepted: Accepted) -> Option<u6
 
 fn hint(ahead: &mut Ahead, plan: &Plan, known: &Known<'_>, site: &Site, early: bool) {
     let head_misses = plan.head_length + FIRST_FLIGHT_OVERHEAD > FIRST_FLIGHT;
+    let most = if plan.is_linked {
+        LINKED_MAX
+    } else {
+        HINTS_MAX
+    };
     let some_hide = plan.sent().any(|(subresource, ..)| subresource.depth > 1);
     for (subresource, url, file) in plan.sent() {
         // What is asked for first leaves first: were only the fonts of a style sheet hinted, they
         // would fill the link before the style sheet is asked for.
         let leads = some_hide && subresource.need == Need::RenderBlocking;
-        let gains = subresource.depth > 1 || leads || early || head_misses && subresource.in_head;
+        let hides = subresource.depth > 1 || head_misses && subresource.in_head;
+        let gains = hides || leads || early || plan.is_linked;
         let skip = if let Some(skip) = known.skip(url, file) {
             Some(skip)
         } else if !gains {
             Some(Skip::SeenInTime)
-        } else if !is_storable(site, url) {
+        } else if !plan.is_linked && !is_storable(site, url) {
             Some(Skip::NotStorable)
         } else {
-            (ahead.links.len() >= HINTS_MAX).then_some(Skip::TooMany)
+            (ahead.links.len() >= most).then_some(Skip::TooMany)
         };
         if let Some(skip) = skip {
             ahead.skipped.push((url.target().to_owned(), skip));

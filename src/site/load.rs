@@ -8,10 +8,12 @@
 //! ```
 //!
 //! This is the only door of `site`: nothing else in it names files. Read on in [`disk`] (what is
-//! opened at all), [`loader`] (what is known and fresh), [`pages`] (what a page needs), [`refresh`]
-//! (what changed, when somebody says that something did), [`encode`] (sidecars, and what is
-//! compressed), [`memory`] (what stays), [`walk`] (every page there is).
+//! opened at all), [`author`] (what its author says), [`loader`] (what is known and fresh), [`pages`]
+//! (what a page needs), [`refresh`] (what changed, when somebody says that something did),
+//! [`encode`] (sidecars, and what is compressed), [`memory`] (what stays), [`walk`] (every page
+//! there is).
 
+mod author;
 mod disk;
 mod encode;
 mod flights;
@@ -37,7 +39,7 @@ use disk::Found;
 pub use disk::Identity;
 use flights::Boarding;
 use loader::Loader;
-pub use refresh::{Change, Changes, PushToml, What};
+pub use refresh::{Change, Changes, Instructions, What};
 
 use super::plan::Overrides;
 use super::url_path::NOT_FOUND;
@@ -103,9 +105,9 @@ pub enum SiteError {
         /// What the system said.
         source: io::Error,
     },
-    /// Its `push.toml` cannot be read.
+    /// Its `push.toml`, `_headers` or `_redirects` cannot be used.
     #[error("cannot use `{}`: {reason}", .path.display())]
-    Overrides {
+    Author {
         /// Where it lies.
         path: PathBuf,
         /// What is wrong, and where.
@@ -134,10 +136,11 @@ impl SiteOptions {
 }
 
 impl SiteRoot {
-    /// Opens a directory. Nothing in it is read but `push.toml`: files are when they are asked for.
+    /// Opens a directory. Nothing in it is read but `push.toml`, `_headers` and `_redirects`:
+    /// files are when they are asked for.
     ///
     /// # Errors
-    /// The root is missing, no directory or unreadable, or its `push.toml` is bad.
+    /// The root is missing, no directory or unreadable, or one of those files is bad.
     pub fn open(options: SiteOptions) -> Result<Self, SiteError> {
         let loader = Loader::open(options, graph::graph)?;
         Ok(Self {

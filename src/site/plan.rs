@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::digest::{self, Digest};
 use super::graph::{Destination, Graph, Need, Obstacle, Subresource, Target};
+use super::links::header::{AheadLink, HeaderLink};
 use super::{ContentHash, Entry, Kind, Site, SiteUrl, UrlPath};
 
 /// Which subresources are worth sending ahead.
@@ -36,6 +37,9 @@ pub struct Plan {
     pub head_length: usize,
     /// Bytes of the document that a first render takes.
     pub opening_length: usize,
+    /// The author wrote what is sent as `Link` into `_headers`: it is sent as that, in that order,
+    /// whatever it gains.
+    pub is_linked: bool,
 }
 
 /// One thing a page needs, and what comes of it.
@@ -71,7 +75,7 @@ pub enum Skip {
     TooMany,
     /// `--push none`.
     Disabled,
-    /// `push.toml` gives this page's list, and it is not on it.
+    /// `push.toml` or `_headers` gives this page's list, and it is not on it.
     Overridden,
     /// The request asks for nothing beyond its answer (`Save-Data`, `Accept-Push-Policy`).
     Declined,
@@ -110,7 +114,7 @@ impl fmt::Display for Skip {
             Self::NotEveryClient => "only some clients fetch it",
             Self::TooMany => "too many before it",
             Self::Disabled => "pushing is off",
-            Self::Overridden => "not in push.toml",
+            Self::Overridden => "not on the page's own list",
             Self::Declined => "the request declines it",
             Self::NotShown => "the page is not shown now",
             Self::PeerRefused => "the peer refuses pushes",
@@ -199,11 +203,7 @@ impl Overrides {
 
     /// Returns the paths of this site that the override of a page names; empty if there is none.
     pub fn paths(&self, page: &UrlPath) -> Vec<UrlPath> {
-        self.of(page)
-            .unwrap_or_default()
-            .iter()
-            .map(|url| url.path().clone())
-            .collect()
+        ByHand::of(self, None, page).paths()
     }
 
     /// A page may be named by its directory or by its file.
@@ -216,11 +216,51 @@ impl Overrides {
     }
 }
 
-/// Returns the plan of a page. Everything that `graph` and `overrides` name must be in `site`.
-pub fn plan(site: &Site, page: &UrlPath, graph: &Graph, overrides: &Overrides, push: Push) -> Plan {
-    let mut items = match overrides.of(page) {
-        Some(urls) => overridden(site, graph, urls),
-        None => graph
+/// What a page's author says is sent ahead with it.
+#[derive(Debug)]
+pub enum ByHand<'a> {
+    /// Nothing: its graph says it.
+    Nothing,
+    /// A list in `push.toml`.
+    Listed(&'a [SiteUrl]),
+    /// `Link` in `_headers`.
+    Linked(Vec<AheadLink>),
+}
+
+impl<'a> ByHand<'a> {
+    /// Returns what `push.toml` says of a page, or else the links of `_headers` do.
+    pub fn of(overrides: &'a Overrides, links: Option<&[HeaderLink]>, page: &UrlPath) -> Self {
+        match (overrides.of(page), links) {
+            (Some(urls), _) => Self::Listed(urls),
+            (None, Some(links)) => {
+                Self::Linked(links.iter().filter_map(HeaderLink::ahead).collect())
+            }
+            (None, None) => Self::Nothing,
+        }
+    }
+
+    /// Returns the paths of this site that are named.
+    pub fn paths(&self) -> Vec<UrlPath> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Listed(urls) => urls.iter().map(|url| url.path().clone()).collect(),
+            Self::Linked(links) => links.iter().map(|link| link.url.path().clone()).collect(),
+        }
+    }
+}
+
+/// Returns the plan of a page. Everything that `graph` and `by_hand` name must be in `site`.
+pub fn plan(site: &Site, graph: &Graph, by_hand: &ByHand<'_>, push: Push) -> Plan {
+    let mut items = match by_hand {
+        ByHand::Listed(urls) => {
+            let listed = urls.iter().map(|url| listed(site, graph, url)).collect();
+            overridden(site, graph, listed)
+        }
+        ByHand::Linked(links) => {
+            let linked = links.iter().map(|link| linked(site, graph, link)).collect();
+            overridden(site, graph, linked)
+        }
+        ByHand::Nothing => graph
             .subresources
             .iter()
             .map(|subresource| {
@@ -245,6 +285,7 @@ pub fn plan(site: &Site, page: &UrlPath, graph: &Graph, overrides: &Overrides, p
         digest: Digest::default(),
         head_length: graph.head_length,
         opening_length: graph.opening_length,
+        is_linked: matches!(by_hand, ByHand::Linked(_)),
     };
     plan.digest = Digest::of(plan.sent().map(|(_, url, file)| (url, file.content)));
     plan
@@ -286,37 +327,48 @@ fn item(site: &Site, subresource: Subresource, skip: Option<Skip>) -> Item {
     }
 }
 
-/// The listed resources in their order, with what the graph knows of them; then the rest.
-fn overridden(site: &Site, graph: &Graph, urls: &[SiteUrl]) -> Vec<Item> {
-    let known = |url: &SiteUrl| {
-        graph
-            .subresources
-            .iter()
-            .find(|sub| sub.target == Target::Here(url.clone()))
-    };
-    let listed = urls.iter().map(|url| {
-        let subresource = known(url).cloned().map_or_else(
-            || listed_only(site, url),
-            |mut subresource| {
-                subresource.obstacle = None;
-                subresource.behind = None;
-                subresource
-            },
-        );
-        item(site, subresource, None)
-    });
-    let rest = graph.subresources.iter().filter(|sub| match &sub.target {
-        Target::Here(url) => !urls.contains(url),
-        Target::Elsewhere(_) => true,
-    });
-    listed
-        .chain(rest.map(|sub| {
+/// The resources that the author names, in their order; then the rest of the graph.
+fn overridden(site: &Site, graph: &Graph, named: Vec<Subresource>) -> Vec<Item> {
+    let is_named = |target: &Target| named.iter().any(|sub| sub.target == *target);
+    let rest = graph
+        .subresources
+        .iter()
+        .filter(|sub| !is_named(&sub.target));
+    let rest: Vec<_> = rest
+        .map(|sub| {
             let mut sub = sub.clone();
             sub.behind = None;
             let skip = sub.obstacle.map_or(Skip::Overridden, Skip::Obstacle);
             item(site, sub, Some(skip))
-        }))
-        .collect()
+        })
+        .collect();
+    let named = named.into_iter().map(|sub| item(site, sub, None));
+    named.chain(rest).collect()
+}
+
+/// Returns a resource that the author names, with what the graph knows of it.
+fn listed(site: &Site, graph: &Graph, url: &SiteUrl) -> Subresource {
+    let mut subresources = graph.subresources.iter();
+    let known = subresources.find(|sub| matches!(&sub.target, Target::Here(here) if here == url));
+    let Some(mut subresource) = known.cloned() else {
+        return listed_only(site, url);
+    };
+    subresource.obstacle = None;
+    subresource.behind = None;
+    subresource
+}
+
+/// Returns a resource that the author links to, as it is linked.
+fn linked(site: &Site, graph: &Graph, link: &AheadLink) -> Subresource {
+    let known = listed(site, graph, &link.url);
+    Subresource {
+        destination: link.destination.unwrap_or(known.destination),
+        crossorigin: link.crossorigin,
+        content_type: link.content_type.clone(),
+        media: link.media.clone(),
+        image_candidates: link.image_candidates.clone(),
+        ..known
+    }
 }
 
 fn listed_only(site: &Site, url: &SiteUrl) -> Subresource {
@@ -365,7 +417,7 @@ mod tests {
     #[test]
     fn a_page_is_overridden_by_its_directory_or_its_file() {
         let overrides = Overrides::parse("[\"/docs/\"]\npush = [\"/a.css\"]\n").unwrap();
-        let paths = overrides.paths(&UrlPath::parse("/docs/index.html").unwrap());
-        assert_eq!(paths, [UrlPath::parse("/a.css").unwrap()]);
+        let page = UrlPath::parse("/docs/index.html").unwrap();
+        assert_eq!(overrides.paths(&page), [UrlPath::parse("/a.css").unwrap()]);
     }
 }

@@ -10,7 +10,7 @@ use forerun::answer::{
 };
 use forerun::hub::EventId;
 use forerun::site::graph::graph;
-use forerun::site::plan::{Overrides, Push, plan};
+use forerun::site::plan::{ByHand, Push, plan};
 use forerun::site::{Asset, ContentHash, Site, SiteUrl, UrlPath};
 use http::Request;
 
@@ -49,7 +49,7 @@ fn site(files: &[(&str, &str)]) -> Site {
         return site.with_missing(&page);
     }
     let graph = graph(&site, &SiteUrl::parse("/").unwrap());
-    let plan = plan(&site, &page, &graph, &Overrides::default(), Push::default());
+    let plan = plan(&site, &graph, &ByHand::Nothing, Push::default());
     site.with_plan(&page, plan)
 }
 

@@ -13,11 +13,11 @@ use lru::LruCache;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::author::AuthorFiles;
 use super::disk::{Disk, Found, Identity};
 use super::encode::{self, Encoder};
 use super::flights::Flights;
 use super::memory::{ENTRIES_MAX, Memory};
-use super::pages::OverridesFile;
 use super::refresh::Notes;
 use super::{SiteError, SiteOptions};
 use crate::site::graph::Graph;
@@ -44,7 +44,7 @@ pub(super) struct Loader {
     pub(super) flights: Flights,
     pub(super) encoder: Encoder,
     pub(super) permits: Arc<Semaphore>,
-    pub(super) overrides: Mutex<OverridesFile>,
+    pub(super) author: Mutex<AuthorFiles>,
     pub(super) options: SiteOptions,
     pub(super) graph: GraphOf,
     pub(super) content_bytes_max: u64,
@@ -69,16 +69,15 @@ pub(super) enum IfMissing {
 impl Loader {
     pub(super) fn open(options: SiteOptions, graph: GraphOf) -> Result<Self, SiteError> {
         let disk = Disk::open(&options)?;
-        let (overrides, file) = OverridesFile::open(&disk, &options.root)?;
         let mut site = Site::default();
-        site.put_overrides(overrides);
+        let author = AuthorFiles::open(&disk, &options.root, &mut site)?;
         Ok(Self {
             disk,
             site: ArcSwap::from_pointee(site),
             flights: Flights::default(),
             encoder: Encoder::default(),
             permits: Arc::new(Semaphore::new(LOOK_UPS_MAX)),
-            overrides: Mutex::new(file),
+            author: Mutex::new(author),
             graph,
             // A file that fills all memory by itself would push out everything else.
             content_bytes_max: options.memory_file_bytes_max.min(options.memory_bytes_max),

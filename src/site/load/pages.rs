@@ -6,37 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry::Vacant;
-use std::path::Path;
 use std::sync::Arc;
 
-use super::SiteError;
-use super::disk::{Disk, Found};
-use super::loader::{IfMissing, Loader, lock};
-use super::refresh::PushToml;
-use crate::site::freshness::Freshness;
+use super::loader::{IfMissing, Loader};
 use crate::site::graph::{Graph, Target};
-use crate::site::plan::{self, Overrides};
+use crate::site::plan::{self, ByHand};
 use crate::site::{ContentHash, Dependency, Entry, Kind, Page, Site, SiteUrl, Slot, UrlPath};
 
 /// Most times a graph is walked to load what it did not know: one for each file that others hide
 /// behind. A chain longer than that is cut.
 const GRAPH_ROUNDS_MAX: usize = 64;
-
-/// Largest `push.toml`, in bytes.
-const OVERRIDES_BYTES_MAX: u64 = 1024 * 1024;
-
-/// `push.toml` as it was last read.
-#[derive(Debug)]
-pub(super) struct OverridesFile {
-    text: Option<String>,
-    freshness: Freshness,
-    /// What is wrong with it.
-    fault: Option<String>,
-    /// Whether that is that it could not be read.
-    is_unreadable: bool,
-    /// What [`Loader::overrides_news`] last told: what is wrong, and what is used.
-    told: (Option<String>, Arc<Overrides>),
-}
 
 /// What was found at each path that a page depends on.
 type Seen = BTreeMap<UrlPath, Option<ContentHash>>;
@@ -63,12 +42,12 @@ impl Loader {
     /// Compares the page at a path with everything it was made from; returns whether there is one
     /// and it still holds.
     pub(super) fn confirm_page(&self, path: &UrlPath) -> bool {
-        self.refresh_overrides();
+        self.refresh_author();
         let Some(page) = self.site.load().page(path.as_str()).cloned() else {
             return false;
         };
         let now_ms = self.now_ms();
-        let mut holds = Arc::ptr_eq(&page.overrides, self.site.load().overrides());
+        let mut holds = page.is_made_as_told(&self.site.load());
         // Each is looked at, so that all that changed is known at once.
         for dependency in &page.dependencies {
             let slot = self.check(&dependency.path, IfMissing::Keep);
@@ -91,7 +70,10 @@ impl Loader {
         let url = SiteUrl::from(path.directory().unwrap_or_else(|| path.clone()));
 
         let mut seen = Seen::new();
-        let mut wanted = overrides.paths(path);
+        let names: Vec<_> = path.shorter().into_iter().chain([path.clone()]).collect();
+        let links = site.headers().links(&names);
+        let by_hand = ByHand::of(&overrides, links.as_deref(), path);
+        let mut wanted = by_hand.paths();
         wanted.push(path.clone());
         let mut graph = Graph::default();
         for _ in 0..GRAPH_ROUNDS_MAX {
@@ -103,11 +85,11 @@ impl Loader {
             graph = (self.graph)(&site, &url);
             wanted = named_in(&graph);
         }
-        let plan = plan::plan(&site, path, &graph, &overrides, self.options.push);
+        let plan = plan::plan(&site, &graph, &by_hand, self.options.push);
         let dependencies = seen
             .into_iter()
             .map(|(path, content_hash)| Dependency { path, content_hash });
-        Page::new(plan, dependencies.collect(), &overrides)
+        Page::new(plan, dependencies.collect(), &site)
     }
 
     /// Puts what is at some paths into a snapshot, and notes it: each path once.
@@ -142,89 +124,6 @@ impl Loader {
             site.put_page(path, Arc::new(page));
         });
     }
-
-    /// Returns what became of `push.toml` since this was last asked.
-    pub(super) fn overrides_news(&self) -> PushToml {
-        lock(&self.overrides).freshness.expire();
-        self.refresh_overrides();
-        let mut file = lock(&self.overrides);
-        let used = Arc::clone(self.site.load().overrides());
-        let told = (file.fault.clone(), Arc::clone(&used));
-        let (fault_told, used_told) = std::mem::replace(&mut file.told, told);
-        match &file.fault {
-            Some(fault) if file.fault != fault_told => PushToml::Bad(fault.clone()),
-            None if fault_told.is_some() || !Arc::ptr_eq(&used, &used_told) => PushToml::Good,
-            Some(_) | None => PushToml::Same,
-        }
-    }
-
-    /// Replaces what `push.toml` says.
-    pub(super) fn put_overrides(&self, overrides: Overrides) {
-        self.derive(|site, _| site.put_overrides(Arc::new(overrides)));
-    }
-
-    /// Reads `push.toml` again. A bad one changes nothing, and is said once: by whoever asks for
-    /// news, if anybody does.
-    fn refresh_overrides(&self) {
-        let mut file = lock(&self.overrides);
-        let now_ms = self.now_ms();
-        if file.freshness.is_fresh(now_ms) {
-            return;
-        }
-        file.freshness.renew(now_ms);
-        let text = match read_overrides(&self.disk) {
-            Ok(text) => text,
-            // The text stays, so that the same one counts as known when it comes back.
-            Err(reason) => {
-                self.warn_of_overrides(&reason);
-                (file.fault, file.is_unreadable) = (Some(reason), true);
-                return;
-            }
-        };
-        let was_unreadable = std::mem::take(&mut file.is_unreadable);
-        if text == file.text && !was_unreadable {
-            return;
-        }
-        match parse(text.as_deref()) {
-            Ok(_) if text == file.text => file.fault = None,
-            Ok(overrides) => {
-                file.fault = None;
-                self.derive(|site, _| site.put_overrides(Arc::new(overrides)));
-            }
-            Err(reason) => {
-                self.warn_of_overrides(&reason);
-                file.fault = Some(reason);
-            }
-        }
-        file.text = text;
-    }
-
-    fn warn_of_overrides(&self, reason: &str) {
-        if !lock(&self.notes).are_wanted() {
-            tracing::warn!("push.toml is not used, the last good one is: {reason}");
-        }
-    }
-}
-
-impl OverridesFile {
-    /// Reads `push.toml` for the first time.
-    pub(super) fn open(disk: &Disk, root: &Path) -> Result<(Arc<Overrides>, Self), SiteError> {
-        let bad = |reason| SiteError::Overrides {
-            path: root.join("push.toml"),
-            reason,
-        };
-        let text = read_overrides(disk).map_err(bad)?;
-        let overrides = parse(text.as_deref()).map_err(bad)?;
-        let overrides = Arc::new(overrides);
-        let file = Self {
-            text,
-            freshness: Freshness::at(0),
-            fault: None,
-            is_unreadable: false,
-            told: (None, Arc::clone(&overrides)),
-        };
-        Ok((overrides, file))
-    }
 }
 
 /// Returns every path of this site that a graph names.
@@ -237,21 +136,4 @@ fn named_in(graph: &Graph) -> Vec<UrlPath> {
             Target::Elsewhere(_) => None,
         });
     known.chain(&graph.unknown).cloned().collect()
-}
-
-fn read_overrides(disk: &Disk) -> Result<Option<String>, String> {
-    let asset = match disk.read(&UrlPath::overrides(), OVERRIDES_BYTES_MAX) {
-        Ok(Found::File(asset)) => asset,
-        Ok(Found::Directory | Found::Missing) => return Ok(None),
-        Err(error) => return Err(error.to_string()),
-    };
-    let content = asset.content.ok_or_else(|| {
-        format!("it is larger than {OVERRIDES_BYTES_MAX} bytes, or changes all the time")
-    })?;
-    let text = std::str::from_utf8(&content).map_err(|error| format!("it is not text: {error}"))?;
-    Ok(Some(text.to_owned()))
-}
-
-fn parse(text: Option<&str>) -> Result<Overrides, String> {
-    text.map_or_else(|| Ok(Overrides::default()), Overrides::parse)
 }

@@ -33,8 +33,8 @@ pub struct Changes {
     /// Pages that are changed themselves or need something that is, sorted; a directory's own page
     /// by the directory's path.
     pub pages: Vec<UrlPath>,
-    /// What became of `push.toml`. It changes what is sent ahead, never what a page looks like.
-    pub push_toml: PushToml,
+    /// What became of `push.toml`, `_headers` and `_redirects`.
+    pub instructions: Instructions,
     /// Every known file that is there and cannot be read now, and why: its last good state answers.
     pub unreadable: Vec<(UrlPath, String)>,
 }
@@ -61,16 +61,24 @@ pub enum What {
     Removed,
 }
 
-/// What became of `push.toml`.
+/// What became of what the author says to the server: `push.toml`, `_headers` and `_redirects`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub enum PushToml {
+pub enum Instructions {
     /// Nothing new.
     #[default]
     Same,
-    /// It changed and is used, or was bad and is mended.
-    Good,
-    /// It cannot be used, and why: the last good one is.
-    Bad(String),
+    /// They changed and are used, or one was bad and is mended.
+    Good {
+        /// Whether answers differ by it, not only what is sent ahead.
+        answers_differ: bool,
+    },
+    /// One cannot be used: what it said when it was last good stays.
+    Bad {
+        /// Its name.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// What has to be known of changes that somebody else found first.
@@ -126,10 +134,11 @@ impl SiteRoot {
         }
         let site = self.snapshot();
         let targets = self.loader.targets(&site, paths);
-        let news = if paths.contains(&UrlPath::overrides()) {
-            self.loader.overrides_news()
+        let is_said = |path: &UrlPath| paths.contains(path);
+        let news = if instructions().iter().any(is_said) {
+            self.loader.author_news()
         } else {
-            PushToml::Same
+            Instructions::Same
         };
         self.loader.refresh(&site, &targets, news)
     }
@@ -145,7 +154,7 @@ impl SiteRoot {
         let missed = lock(&self.loader.notes).missed();
         let targets: BTreeSet<_> = known.cloned().chain(missed).collect();
         self.loader
-            .refresh(&site, &targets, self.loader.overrides_news())
+            .refresh(&site, &targets, self.loader.author_news())
     }
 
     /// Makes pages anew if anything they need differs, so that the next refresh knows what they
@@ -157,15 +166,16 @@ impl SiteRoot {
     }
 
     /// Returns the path at which a file or directory below the root is served: `/` for the root
-    /// itself, and `/push.toml`, which is never served, for a refresh. `None` for what has no URL
+    /// itself, and that of a file for the server alone (`/push.toml`) for a refresh. `None` for what has no URL
     /// or a hidden one.
     ///
     /// The file's path must begin as the root was named, made absolute; links are not resolved.
     pub fn url_path_of(&self, path: &Path) -> Option<UrlPath> {
         let relative = path.strip_prefix(&self.loader.disk.path).ok()?.to_str()?;
         let decoded = format!("/{relative}");
-        if decoded == UrlPath::overrides().as_str() {
-            return Some(UrlPath::overrides());
+        let mut said = instructions().into_iter();
+        if let Some(said) = said.find(|path| path.as_str() == decoded) {
+            return Some(said);
         }
         UrlPath::decoded(&decoded).ok()
     }
@@ -204,7 +214,7 @@ impl Loader {
         targets
     }
 
-    fn refresh(&self, before: &Site, targets: &BTreeSet<UrlPath>, push_toml: PushToml) -> Changes {
+    fn refresh(&self, before: &Site, targets: &BTreeSet<UrlPath>, news: Instructions) -> Changes {
         for path in targets {
             lock(&self.notes).unreadable.remove(path);
             self.check_now(path);
@@ -215,11 +225,11 @@ impl Loader {
             .into_iter()
             .filter_map(|(path, was)| change(path, was, &after))
             .collect();
-        let all = push_toml == PushToml::Good;
+        let all = matches!(news, Instructions::Good { .. });
         Changes {
             pages: concerned(&changed, [before, &after], &noted.missed, all),
             changed,
-            push_toml,
+            instructions: news,
             unreadable: noted.unreadable,
         }
     }
@@ -320,6 +330,15 @@ impl Content {
             _ => Self::Hashed(asset.content_hash),
         }
     }
+}
+
+/// Returns the paths of the files that are for the server alone.
+fn instructions() -> [UrlPath; 3] {
+    [
+        UrlPath::overrides(),
+        UrlPath::headers(),
+        UrlPath::redirects(),
+    ]
 }
 
 /// Returns how a file differs in a snapshot from what it was.

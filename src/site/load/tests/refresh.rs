@@ -200,22 +200,32 @@ async fn a_root_that_is_away_keeps_its_last_good_state() {
 async fn push_toml_says_when_it_is_bad_and_when_it_is_mended() {
     let (directory, root) = two_pages().await;
     let overrides = root.url_path_of(&directory.path.join("push.toml")).unwrap();
-    let news = || root.refresh(std::slice::from_ref(&overrides)).push_toml;
-    assert_eq!(news(), PushToml::Same);
+    let news = || root.refresh(std::slice::from_ref(&overrides)).instructions;
+    assert_eq!(news(), Instructions::Same);
     directory.write("push.toml", "[[[");
     // A request may be the first to see it.
     interval().await;
     root.prepare(&path("/")).await;
-    assert!(matches!(news(), PushToml::Bad(_)));
-    assert_eq!(news(), PushToml::Same);
+    assert!(matches!(news(), Instructions::Bad { .. }));
+    assert_eq!(news(), Instructions::Same);
     fs::remove_file(directory.path.join("push.toml")).unwrap();
     let changes = root.refresh(std::slice::from_ref(&overrides));
-    assert_eq!(changes.push_toml, PushToml::Good);
+    assert_eq!(
+        changes.instructions,
+        Instructions::Good {
+            answers_differ: false
+        }
+    );
     assert_eq!(said(&changes), "| / /docs/ /other.html");
     fs::write(directory.path.join("push.toml"), b"\xff").unwrap();
-    assert!(matches!(news(), PushToml::Bad(_)));
+    assert!(matches!(news(), Instructions::Bad { .. }));
     fs::remove_file(directory.path.join("push.toml")).unwrap();
-    assert_eq!(news(), PushToml::Good);
+    assert_eq!(
+        news(),
+        Instructions::Good {
+            answers_differ: false
+        }
+    );
 }
 
 #[tokio::test(start_paused = true)]
