@@ -4,14 +4,17 @@
 //! knows of streams, sockets or the disk. Read on in [`route`], [`conditional`], [`encoding`],
 //! `representation` (in which form a file is sent), [`range`], [`preload`], [`held`], `injected`
 //! (pages while their site is edited), [`requested`] (who asks meanwhile) and, for what is not of
-//! the site, [`live`].
+//! the site, [`live`]. [`policy`] is what whoever runs the server says of all answers; `listing`
+//! shows directories.
 
 mod body;
 pub mod conditional;
 pub mod encoding;
 pub mod held;
 mod injected;
+mod listing;
 pub mod live;
+pub mod policy;
 pub mod preload;
 pub mod range;
 mod representation;
@@ -32,12 +35,14 @@ use encoding::Accepted;
 pub use held::Held;
 use injected::Injected;
 pub use injected::LivePage;
+pub use policy::Policy;
 use preload::Ahead;
 use representation::{Representation, Representations, Unsent};
-use route::Route;
+use route::{Asked, Route};
 
 use crate::site::encodings::Coding;
 use crate::site::graph::Need;
+use crate::site::links::header as link;
 use crate::site::plan::Skip;
 use crate::site::{Asset, Kind, Page, Site, SiteUrl};
 
@@ -68,6 +73,8 @@ pub struct Options {
     /// The site is being edited: pages hear of changes, and nothing is used without asking. A
     /// request's own: see [`LivePage::cursor`].
     pub live: Option<LivePage>,
+    /// What whoever runs the server says of all answers.
+    pub policy: &'static Policy,
 }
 
 /// The other side, as far as answers depend on it.
@@ -75,6 +82,8 @@ pub struct Options {
 pub struct Peer<'a> {
     /// The certificate covers the authority that was asked for.
     pub authority: Authority,
+    /// Whether it has signed in, where that is asked for.
+    pub admission: Admission,
     /// Whether the peer takes pushes, and how many.
     pub pushes: Pushes,
     /// What it holds.
@@ -93,6 +102,15 @@ pub enum Authority {
     Misdirected,
     /// None was named, or it is malformed: 400.
     Absent,
+}
+
+/// Whether who asks may (RFC 7617).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It may.
+    Granted,
+    /// It has to sign in: 401.
+    Refused,
 }
 
 /// Whether a peer takes pushes.
@@ -200,7 +218,17 @@ pub fn answer(
         Authority::Misdirected => return plain(StatusCode::MISDIRECTED_REQUEST, moment),
         Authority::Absent => return plain(StatusCode::BAD_REQUEST, moment),
     }
-    let mut answer = from_site(request, peer, site, options, moment);
+    let mut answer = match peer.admission {
+        Admission::Granted => from_site(request, peer, site, options, moment),
+        // A browser asks without signing in whether a script may make a request.
+        Admission::Refused if request.method == Method::OPTIONS => {
+            from_site(request, peer, site, options, moment)
+        }
+        Admission::Refused => sign_in(moment),
+    };
+    if !stands_for_path(answer.head.status()) {
+        dress(request, options.policy, answer.head.headers_mut());
+    }
     if options.live.is_some() {
         let promised = answer.promises.iter_mut().map(|promise| &mut promise.head);
         for head in promised.chain([&mut answer.head]) {
@@ -209,7 +237,7 @@ pub fn answer(
         }
         injected::open_policies(answer.head.headers_mut());
         // What is told of a page is told of one that is shown: nobody uses that.
-        let used = || requested::used(request, site).map(Action::Used);
+        let used = || requested::used(request, site, options).map(Action::Used);
         answer.action = answer.action.or_else(used);
     }
     answer
@@ -224,22 +252,88 @@ fn from_site(
     moment: &Moment,
 ) -> Answer {
     if request.method == Method::OPTIONS {
-        return allow(plain(StatusCode::NO_CONTENT, moment));
+        let mut answer = allow(plain(StatusCode::NO_CONTENT, moment));
+        options.policy.preflight(request, answer.head.headers_mut());
+        return answer;
     }
     if request.method != Method::GET && request.method != Method::HEAD {
         return allow(plain(StatusCode::METHOD_NOT_ALLOWED, moment));
     }
-    let mut answer = match route::route(site, &request.uri) {
-        Route::File(asset) => file(request, peer, site, asset, options, moment),
-        Route::Redirect(location) => redirect(location, moment),
+    let mut answer = match route::route(site, Asked::by(request, options)) {
+        Route::File(asset) | Route::Instead(StatusCode::OK, asset) => {
+            file(request, peer, site, asset, options, moment)
+        }
+        Route::Application(asset) => file(request, peer, site, asset, options, moment),
+        Route::Instead(_, page) => not_found(request, site, Some(page), options, moment),
+        Route::Redirect(status, location) => redirect(status, location, moment),
+        Route::Listing(listing) => listing::answer(request, site, listing, options, moment),
         Route::Malformed => plain(StatusCode::BAD_REQUEST, moment),
-        Route::NotFound(page) => not_found(request, page, options, moment),
+        Route::NotFound(page) => not_found(request, site, page, options, moment),
+        Route::Unknown(_) => not_found(request, site, None, options, moment),
     };
+    if options.policy.spa.is_some() && !answer.head.status().is_redirection() {
+        // Who asks for something that is not there is shown the application, or told so.
+        let fields = HeaderValue::from_static("Sec-Fetch-Mode, Accept");
+        answer.head.headers_mut().append(header::VARY, fields);
+    }
     if request.method == Method::HEAD {
         answer.body = Body::Empty;
         answer.holds = None;
     }
     answer
+}
+
+/// Returns whether an answer says what is at a path, rather than that it is elsewhere or wrong.
+fn stands_for_path(status: StatusCode) -> bool {
+    use StatusCode as Is;
+    let is_content = [Is::OK, Is::PARTIAL_CONTENT, Is::NOT_MODIFIED].contains(&status);
+    is_content
+        || [
+            Is::NOT_FOUND,
+            Is::PRECONDITION_FAILED,
+            Is::RANGE_NOT_SATISFIABLE,
+        ]
+        .contains(&status)
+}
+
+/// Adds to a header what whoever runs the server says of all answers.
+fn dress(request: &Parts, policy: &Policy, headers: &mut HeaderMap) {
+    let named = || request.headers.get(header::HOST)?.to_str().ok();
+    policy.secure(headers, request.uri.host().or_else(named));
+    if request.method != Method::OPTIONS {
+        policy.share(request.headers.get(header::ORIGIN), headers);
+    }
+}
+
+/// Adds to the header of what is at a path what is said of all answers, and then changes it as the
+/// author of the site says in `_headers`.
+fn author(
+    request: &Parts,
+    site: &Site,
+    path: Option<&str>,
+    options: Options,
+    headers: &mut HeaderMap,
+) {
+    dress(request, options.policy, headers);
+    if let Some(path) = path.filter(|_| !site.headers().is_empty()) {
+        site.headers().apply(path, headers);
+    }
+}
+
+/// Takes out of a page's header the links that its plan has: they are sent as that.
+fn without_planned_links(headers: &mut HeaderMap) {
+    let rest: Vec<_> = headers
+        .get_all(header::LINK)
+        .iter()
+        .filter_map(|value| link::parse(value.to_str().ok()?))
+        .flatten()
+        .filter(|link| link.ahead().is_none())
+        .filter_map(|link| HeaderValue::try_from(link.text).ok())
+        .collect();
+    headers.remove(header::LINK);
+    for link in rest {
+        headers.append(header::LINK, link);
+    }
 }
 
 /// Answers with a file of the site.
@@ -255,20 +349,26 @@ fn file(
         Kind::Page => site.page(asset.path.as_str()),
         _ => None,
     };
+    let path = route::decoded(request.uri.path());
     let injected = options
         .live
         .filter(|_| injected::is_shown(&request.headers))
-        .and_then(|live| injected::page(asset, page.map(Arc::as_ref), live));
+        .and_then(|live| injected::page(asset, page.map(Arc::as_ref), live, path.as_deref()));
     let accepted = Accepted::read(&request.headers);
-    let mut answer = if let Some(injected) = &injected {
-        show(request, asset, page, injected, accepted, moment)
+    let (mut answer, part) = if let Some(injected) = &injected {
+        let shown = show(request, asset, page, injected, accepted, options, moment);
+        (shown, None)
     } else {
         let forms = Representations::new(asset, page, options, accepted);
-        send(request, &forms, asset, page, moment)
+        send(request, &forms, asset, page, options, moment)
     };
     let headers = answer.head.headers_mut();
     vary(headers, asset.kind, options.live);
+    author(request, site, path.as_deref(), options, headers);
     vary_by_encoding(headers, asset);
+    if let Some(part) = part {
+        range::apply(&mut answer, part, asset.content_hash);
+    }
     match answer.head.status() {
         StatusCode::OK => {}
         StatusCode::NOT_MODIFIED => {
@@ -283,26 +383,31 @@ fn file(
             .map(|why| Action::Told(live::Heard::blocked(target(request), why)));
     }
     if let Some(page) = page.filter(|_| request.method == Method::GET) {
+        if page.plan.is_linked {
+            without_planned_links(answer.head.headers_mut());
+        }
         let ahead = preload::ahead(request, peer, site, page, options);
-        spend(ahead, &mut answer, site, accepted, options, moment);
+        spend(request, ahead, &mut answer, site, accepted, options, moment);
     } else {
         answer.holds = holds(request, peer, asset);
     }
     answer
 }
 
-/// Sends a file in the form that a request likes best, or parts of it, or says why not.
-fn send(
-    request: &Parts,
+/// Sends a file in the form that a request likes best, or says why not; with the part that is to be
+/// cut out of it, if any.
+fn send<'a>(
+    request: &'a Parts,
     forms: &Representations<'_>,
     asset: &Arc<Asset>,
     page: Option<&Arc<Page>>,
+    options: Options,
     moment: &Moment,
-) -> Answer {
+) -> (Answer, Option<&'a HeaderValue>) {
     match forms.evaluate(&request.headers) {
         Ok(()) => {}
-        Err(Unsent::NotModified(tag)) => return not_modified(asset, tag, moment),
-        Err(Unsent::Failed) => return plain(StatusCode::PRECONDITION_FAILED, moment),
+        Err(Unsent::NotModified(tag)) => return (not_modified(asset, tag, options, moment), None),
+        Err(Unsent::Failed) => return (plain(StatusCode::PRECONDITION_FAILED, moment), None),
     }
     let part = forms.select_for_range(request, moment);
     let (form, field) = match part {
@@ -310,16 +415,15 @@ fn send(
         None => (forms.select(), None),
     };
     let Some(form) = form else {
-        return plain(StatusCode::NOT_ACCEPTABLE, moment);
+        return (plain(StatusCode::NOT_ACCEPTABLE, moment), None);
     };
-    let mut answer = whole(asset, page, form, moment);
+    let mut answer = whole(asset, page, form, options, moment);
     let headers = answer.head.headers_mut();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    match field {
-        Some(field) => range::apply(&mut answer, field, asset.content_hash),
-        None => answer.unencoded.extend(forms.wanted()),
+    if field.is_none() {
+        answer.unencoded.extend(forms.wanted());
     }
-    answer
+    (answer, field)
 }
 
 /// Sends a page with the script in it, or says why not. What is injected changes without the file,
@@ -330,6 +434,7 @@ fn show(
     page: Option<&Arc<Page>>,
     injected: &Injected,
     accepted: Accepted,
+    options: Options,
     moment: &Moment,
 ) -> Answer {
     let validators = Validators {
@@ -342,12 +447,12 @@ fn show(
         Verdict::NotModified(held) => {
             let tag = held.and_then(|tag| HeaderValue::from_bytes(tag).ok());
             let tag = tag.unwrap_or_else(|| injected.tag.clone());
-            return not_modified(asset, tag, moment);
+            return not_modified(asset, tag, options, moment);
         }
         Verdict::Failed => return plain(StatusCode::PRECONDITION_FAILED, moment),
     }
     let form = injected.form(accepted, asset.is_negotiated());
-    let mut answer = whole(asset, page, form, moment);
+    let mut answer = whole(asset, page, form, options, moment);
     answer.head.headers_mut().remove(header::LAST_MODIFIED);
     if let Rank::Document { opening_length } = &mut answer.rank {
         *opening_length += injected.added;
@@ -360,12 +465,13 @@ fn whole(
     asset: &Arc<Asset>,
     page: Option<&Arc<Page>>,
     form: Representation,
+    options: Options,
     moment: &Moment,
 ) -> Answer {
     Answer {
         promises: Vec::new(),
         hints: None,
-        head: head(asset, &form, moment),
+        head: head(asset, &form, options.policy, moment),
         rank: rank(asset.kind, page).scaled(asset.length, form.body.length()),
         body: form.body,
         holds: None,
@@ -376,12 +482,12 @@ fn whole(
     }
 }
 
-fn not_modified(asset: &Asset, tag: HeaderValue, moment: &Moment) -> Answer {
+fn not_modified(asset: &Asset, tag: HeaderValue, options: Options, moment: &Moment) -> Answer {
     let mut answer = plain(StatusCode::NOT_MODIFIED, moment);
     let headers = answer.head.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::ETAG, tag);
-    headers.insert(header::CACHE_CONTROL, cache_control(asset));
+    headers.insert(header::CACHE_CONTROL, options.policy.cache_control(asset));
     answer
 }
 
@@ -413,6 +519,7 @@ fn vary_by_encoding(headers: &mut HeaderMap, asset: &Asset) {
 
 /// Puts what is sent ahead into an answer.
 fn spend(
+    request: &Parts,
     ahead: Ahead,
     answer: &mut Answer,
     site: &Site,
@@ -441,9 +548,11 @@ fn spend(
             continue;
         };
         answer.unencoded.extend(forms.wanted());
-        let mut head = head(asset, &form, moment);
+        let mut head = head(asset, &form, options.policy, moment);
         let headers = head.headers_mut();
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        let path = Some(planned.url.path().as_str());
+        author(request, site, path, options, headers);
         vary_by_encoding(headers, asset);
         answer.promises.push(Promise {
             head,
@@ -482,9 +591,11 @@ fn rank(kind: Kind, page: Option<&Arc<Page>>) -> Rank {
 }
 
 /// Returns what has to be encoded before a request can be answered: it refuses the file as it is.
-pub fn needs_encoding(request: &Parts, site: &Site) -> Option<Unencoded> {
+pub fn needs_encoding(request: &Parts, site: &Site, options: Options) -> Option<Unencoded> {
     representation::refuses_identity(&request.headers).then_some(())?;
-    let Route::File(asset) = route::route(site, &request.uri) else {
+    let (Route::File(asset) | Route::Application(asset) | Route::Instead(StatusCode::OK, asset)) =
+        route::route(site, Asked::by(request, options))
+    else {
         return None;
     };
     let coding = representation::needed(&request.headers, asset)?;
@@ -503,14 +614,14 @@ pub fn target(request: &Parts) -> &str {
 }
 
 /// Returns the header of a form of a file.
-fn head(asset: &Asset, form: &Representation, moment: &Moment) -> Response<()> {
+fn head(asset: &Asset, form: &Representation, policy: &Policy, moment: &Moment) -> Response<()> {
     let mut head = Response::new(());
     let headers = head.headers_mut();
     headers.reserve(10);
     headers.insert(header::CONTENT_TYPE, asset.media_type.clone());
     form.describe(headers);
     headers.insert(header::LAST_MODIFIED, asset.last_modified.clone());
-    headers.insert(header::CACHE_CONTROL, cache_control(asset));
+    headers.insert(header::CACHE_CONTROL, policy.cache_control(asset));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
@@ -521,16 +632,6 @@ fn head(asset: &Asset, form: &Representation, moment: &Moment) -> Response<()> {
 
 fn entity_tag(tag: &str) -> HeaderValue {
     HeaderValue::from_str(tag).expect("base64, a dot and quotes are visible ASCII")
-}
-
-/// Pages are checked at every visit, so that what they name is always theirs; a name with a hash in
-/// it never changes its bytes; the rest is fresh for a minute, so that what was sent ahead is used.
-fn cache_control(asset: &Asset) -> HeaderValue {
-    HeaderValue::from_static(match asset.kind {
-        Kind::Page => "no-cache",
-        _ if names_its_content(asset.path.as_str()) => "public, max-age=31536000, immutable",
-        _ => "public, max-age=60",
-    })
 }
 
 /// Returns whether a file name carries a hash of the content, as bundlers write them:
@@ -582,8 +683,8 @@ fn allow(mut answer: Answer) -> Answer {
     answer
 }
 
-fn redirect(location: HeaderValue, moment: &Moment) -> Answer {
-    let mut answer = plain(StatusCode::PERMANENT_REDIRECT, moment);
+fn redirect(status: StatusCode, location: HeaderValue, moment: &Moment) -> Answer {
+    let mut answer = plain(status, moment);
     let headers = answer.head.headers_mut();
     headers.insert(header::LOCATION, location);
     // Directories come and go while a site is written; a stored redirect would outlive them.
@@ -591,9 +692,31 @@ fn redirect(location: HeaderValue, moment: &Moment) -> Answer {
     answer
 }
 
+/// Answers 401.
+fn sign_in(moment: &Moment) -> Answer {
+    const TEXT: &str = "401: sign in to read this site\n";
+    let mut answer = plain(StatusCode::UNAUTHORIZED, moment);
+    answer.body = Body::Memory(Bytes::from_static(TEXT.as_bytes()));
+    let headers = answer.head.headers_mut();
+    for (name, value) in [
+        (
+            header::WWW_AUTHENTICATE,
+            "Basic realm=\"forerun\", charset=\"UTF-8\"",
+        ),
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(header::CONTENT_LENGTH, TEXT.len().into());
+    answer
+}
+
 /// Answers 404 with the site's own page, or with a line of text.
 fn not_found(
     request: &Parts,
+    site: &Site,
     page: Option<&Arc<Asset>>,
     options: Options,
     moment: &Moment,
@@ -623,6 +746,8 @@ fn not_found(
         }
         answer.unencoded.extend(forms.wanted());
     }
+    let path = route::decoded(request.uri.path());
+    author(request, site, path.as_deref(), options, headers);
     if let Some(live) = options.live {
         await_file(request, page.map(Arc::as_ref), live, accepted, &mut answer);
     }

@@ -11,16 +11,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Uri, Version, header};
+use http::{HeaderValue, Method, Version, header};
 
 use self::body::Source;
 use self::limits::{Buffers, Limits};
 use self::live::Live;
 use crate::access_log::{AccessLog, Entry, Way};
 use crate::answer::live::Received;
+use crate::answer::route::{self, Asked, Wanted};
 use crate::answer::{
-    self, Action, Answer, Authority, Held, LivePage, Moment, Options, Peer, Piece, Pushes,
-    Streamed, Unencoded,
+    self, Action, Admission, Answer, Authority, Held, LivePage, Moment, Options, Peer, Piece,
+    Pushes, Streamed, Unencoded,
 };
 use crate::metrics::{Count, Metrics};
 use crate::site::plan::Skip;
@@ -29,6 +30,10 @@ use crate::tls::Tls;
 
 /// Times a file may turn out to have changed between stat and open before the request fails.
 const REOPEN_MAX: usize = 3;
+
+/// What is looked up for a request, after what it names: where a rule leads, that directory's page,
+/// and what stands in for it.
+const LOOKS_MAX: usize = 4;
 
 /// Everything that answering needs.
 #[derive(Debug)]
@@ -75,38 +80,54 @@ impl Service {
         if self.thinks_of(request.uri.path()) {
             return None;
         }
-        let raw = request.uri.path();
-        let ready = if answer::route::needs_decoding(raw) {
-            let path = UrlPath::parse(raw).ok()?;
-            self.site.ready(path.as_str())
-        } else {
-            self.site.ready(raw)
-        };
-        ready.filter(|site| answer::needs_encoding(request, site).is_none())
+        let site = self.site.snapshot();
+        let asked = Asked::by(request, self.options);
+        if route::is_sent_elsewhere(&site, asked) {
+            return Some(site);
+        }
+        let path = route::decoded(request.uri.path())?;
+        let ready = self.site.ready(&path)?;
+        let is_ready = route::is_direct(&ready, asked)
+            && answer::needs_encoding(request, &ready, self.options).is_none();
+        is_ready.then_some(ready)
     }
 
     /// Returns a snapshot that is fit to answer a request from.
     pub async fn prepare(&self, request: &Parts) -> Arc<Site> {
-        let uri = &request.uri;
-        if self.thinks_of(uri.path()) {
+        let raw = request.uri.path();
+        if self.thinks_of(raw) {
             tokio::time::sleep(self.think).await;
         }
-        let site = self.look_up(uri).await;
-        if let Some(Unencoded { asset, coding }) = answer::needs_encoding(request, &site) {
+        let site = self.look_up(request).await;
+        let unencoded = answer::needs_encoding(request, &site, self.options);
+        if let Some(Unencoded { asset, coding }) = unencoded {
             self.site.encode_now(&asset, coding).await;
         }
         site
     }
 
-    async fn look_up(&self, uri: &Uri) -> Arc<Site> {
-        match UrlPath::parse(uri.path()) {
-            Ok(path) => self.site.prepare(&path).await,
-            // It is answered without a file, but for the page that says so.
-            Err(_) => match UrlPath::parse(answer::route::NOT_FOUND_PAGE) {
-                Ok(path) => self.site.prepare(&path).await,
-                Err(_) => self.site.snapshot(),
-            },
+    async fn look_up(&self, request: &Parts) -> Arc<Site> {
+        // What names no path is answered without a file, but for the page that says so.
+        let path =
+            UrlPath::parse(request.uri.path()).or_else(|_| UrlPath::parse(route::NOT_FOUND_PAGE));
+        let Ok(path) = path else {
+            return self.site.snapshot();
+        };
+        let mut site = self.site.prepare(&path).await;
+        let mut known = vec![path];
+        let asked = Asked::by(request, self.options);
+        for _ in 0..LOOKS_MAX {
+            site = match route::wanted(&site, asked) {
+                Some(Wanted::Entry(path)) if !known.contains(&path) => {
+                    known.push(path);
+                    let (path, before) = (&known[known.len() - 1], &known[..known.len() - 1]);
+                    self.site.prepare_also(path, &site, before).await
+                }
+                Some(Wanted::Listing(path)) => self.site.list(&path, &site).await,
+                Some(Wanted::Entry(_)) | None => break,
+            };
         }
+        site
     }
 
     /// Returns what a page is told while its site is edited. To be asked before the snapshot is
@@ -206,6 +227,11 @@ impl Service {
         live.is_some_and(|live| live.answers_to(host))
     }
 
+    /// Returns whether a request may be answered.
+    pub fn admission(&self, _request: &Parts) -> Admission {
+        Admission::Granted
+    }
+
     /// Returns the present moment.
     pub fn moment(&self) -> Moment {
         Moment::new((self.now)())
@@ -267,6 +293,7 @@ pub fn answer_plainly(
     let held = Held::default();
     let peer = Peer {
         authority: service.authority(request),
+        admission: service.admission(request),
         pushes: Pushes::Refused,
         held: &held,
         informed: false,

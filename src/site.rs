@@ -5,7 +5,8 @@
 //! knows of HTTP versions, peers or sockets. Read on in [`asset`] (one file), [`encodings`] (its
 //! compressed forms), [`load`] (disk to snapshot), [`links`] (bytes to links), [`graph`] (links to
 //! everything a page needs), [`plan`] (what of that is worth sending ahead), [`rules`] (what the
-//! author says of answers) and [`insert`] (a snippet put into a document).
+//! author says of answers), [`listing`] (what a directory holds) and [`insert`] (a snippet put into
+//! a document).
 
 pub mod asset;
 pub mod digest;
@@ -14,6 +15,7 @@ mod freshness;
 pub mod graph;
 pub mod insert;
 pub mod links;
+pub mod listing;
 pub mod load;
 mod media;
 pub mod plan;
@@ -29,6 +31,7 @@ use http::HeaderValue;
 pub use asset::{Asset, ContentHash, Kind, Links};
 use encodings::{Coding, Encoded};
 use freshness::Freshness;
+pub use listing::Listing;
 pub use load::{Change, Changes, Instructions, SiteError, SiteOptions, SiteRoot, What};
 use plan::{Overrides, Plan};
 use rules::{HeaderRules, Redirects};
@@ -47,6 +50,8 @@ pub struct Site {
     overrides: Arc<Overrides>,
     headers: Arc<HeaderRules>,
     redirects: Arc<Redirects>,
+    /// What one directory holds, if somebody asked for that; `None` if it is none.
+    listed: Option<(UrlPath, Option<Arc<Listing>>)>,
     /// How often something that was known turned out to be different. While it stands still, so
     /// does whatever was concluded from the entries.
     changes: u64,
@@ -122,6 +127,22 @@ impl Site {
         }
     }
 
+    /// Returns the file that answers for a path: what is there, or else the page whose name the
+    /// path leaves the ending out of.
+    pub fn found(&self, path: &UrlPath) -> Option<&Arc<Asset>> {
+        match self.entry(path.as_str())? {
+            Entry::File(asset) => Some(asset),
+            Entry::Directory => None,
+            Entry::Missing => self.asset(path.with_html()?.as_str()),
+        }
+    }
+
+    /// Returns what a directory holds, and whether it is one, if the snapshot was made for that.
+    pub fn listing(&self, path: &UrlPath) -> Option<Option<&Arc<Listing>>> {
+        let (listed, listing) = self.listed.as_ref()?;
+        (listed == path).then_some(listing.as_ref())
+    }
+
     /// Returns what is known of the page at a path, whether that names the file or its directory;
     /// `None` until its graph is computed.
     pub fn page(&self, path: &str) -> Option<&Arc<Page>> {
@@ -170,6 +191,13 @@ impl Site {
     pub fn with_plan(&self, path: &UrlPath, plan: Plan) -> Self {
         let mut next = self.clone();
         next.put_page(&path.file(), Arc::new(Page::new(plan, Vec::new(), self)));
+        next
+    }
+
+    /// Returns the snapshot with what a directory holds.
+    fn with_listing(&self, path: &UrlPath, listing: Option<Arc<Listing>>) -> Self {
+        let mut next = self.clone();
+        next.listed = Some((path.clone(), listing));
         next
     }
 

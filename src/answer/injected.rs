@@ -41,7 +41,7 @@ use super::encoding::Accepted;
 use super::representation::Representation;
 use crate::hub::EventId;
 use crate::site::encodings::{self, Coding, Level, codec};
-use crate::site::{Asset, ContentHash, Kind, Page, insert};
+use crate::site::{Asset, ContentHash, Kind, Page, UrlPath, insert};
 
 /// What a page that is served while its site is edited is told.
 #[derive(Debug, Clone, Copy)]
@@ -120,13 +120,18 @@ pub(super) fn is_shown(headers: &HeaderMap) -> bool {
     let field = |name| headers.get(name).map(HeaderValue::as_bytes);
     match field("sec-fetch-dest") {
         Some(destination) => matches!(destination, b"document" | b"iframe" | b"frame"),
-        None => headers.get_all(header::ACCEPT).iter().any(|accept| {
-            let ranges = accept.as_bytes().split(|&byte| byte == b',');
-            ranges
-                .filter_map(|range| range.split(|&byte| byte == b';').next())
-                .any(|range| range.trim_ascii().eq_ignore_ascii_case(b"text/html"))
-        }),
+        None => takes_html(headers),
     }
+}
+
+/// Returns whether a request says that it takes HTML, and not only because it takes anything.
+pub(super) fn takes_html(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT).iter().any(|accept| {
+        let ranges = accept.as_bytes().split(|&byte| byte == b',');
+        ranges
+            .filter_map(|range| range.split(|&byte| byte == b';').next())
+            .any(|range| range.trim_ascii().eq_ignore_ascii_case(b"text/html"))
+    })
 }
 
 /// Lets the script, and the stream that it opens, through the policies of an injected page: of its
@@ -141,24 +146,36 @@ pub(super) fn open_policies(headers: &mut HeaderMap) {
 
 /// Returns a page of the site with the script in it; `None` if it is no page, is streamed, or has
 /// no place for a script.
-pub(super) fn page(asset: &Asset, page: Option<&Page>, live: LivePage) -> Option<Injected> {
+///
+/// `at` is the path that it is shown at: a page that is shown at another's learns whose it is.
+pub(super) fn page(
+    asset: &Asset,
+    page: Option<&Page>,
+    live: LivePage,
+    at: Option<&str>,
+) -> Option<Injected> {
     let content = asset
         .content
         .as_ref()
         .filter(|_| asset.kind == Kind::Page)?;
-    inject(content, &version(asset, page), live)
+    let is_own = at.is_none_or(|at| {
+        let directory = asset.path.directory();
+        at == asset.path.as_str() || directory.is_some_and(|directory| directory.as_str() == at)
+    });
+    let file = (!is_own).then_some(&asset.path);
+    inject(content, &version(asset, page), live, file)
 }
 
 /// Returns the page for what is not there, with the script in it: the site's own, or ours.
 pub(super) fn not_found(asset: Option<&Asset>, live: LivePage) -> Option<Injected> {
     let Some(asset) = asset else {
-        return inject(NOT_FOUND, &missing_version(None), live);
+        return inject(NOT_FOUND, &missing_version(None), live, None);
     };
     let content = asset
         .content
         .as_ref()
         .filter(|_| asset.kind == Kind::Page)?;
-    inject(content, &missing_version(Some(asset)), live)
+    inject(content, &missing_version(Some(asset)), live, None)
 }
 
 /// Returns what keeps a page from following edits, in words that follow its name.
@@ -190,7 +207,12 @@ pub(super) fn missing_version(asset: Option<&Asset>) -> String {
     format!("missing-{content}")
 }
 
-fn inject(document: &[u8], version: &str, live: LivePage) -> Option<Injected> {
+fn inject(
+    document: &[u8],
+    version: &str,
+    live: LivePage,
+    file: Option<&UrlPath>,
+) -> Option<Injected> {
     let LivePage { cursor, script, .. } = live;
     let problem = live
         .problem
@@ -200,10 +222,13 @@ fn inject(document: &[u8], version: &str, live: LivePage) -> Option<Injected> {
     } else {
         " data-console=\"off\""
     };
-    // Nothing in it needs to be escaped: hashes are base64, a cursor is numbers.
+    let file = file.map_or_else(String::new, |file| {
+        format!(" data-file=\"{}\"", file.to_target().replace('&', "&amp;"))
+    });
+    // Nothing else in it needs to be escaped: hashes are base64, a cursor is numbers.
     let snippet = format!(
         "<script src=\"/.forerun/live.js?v={script}\" data-cursor=\"{cursor}\" \
-         data-page=\"{version}\"{problem}{console}></script>"
+         data-page=\"{version}\"{file}{problem}{console}></script>"
     );
     // Whether a problem stands follows from the cursor, and the console from the process, which has
     // an epoch of its own.

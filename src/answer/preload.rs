@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::{Method, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 
 use super::encoding::Accepted;
 use super::representation::Representations;
-use super::route::{self, Route};
+use super::route::{self, Asked, Route};
 use super::{Authority, Deliver, Held, Options, Peer, Pushes, range, representation, requested};
 use crate::site::digest::Digest;
 use crate::site::graph::{Destination, Need, Subresource};
 use crate::site::links::html::Crossorigin;
 use crate::site::plan::{File, Plan, Skip};
-use crate::site::{Asset, Entry, Page, Site, SiteUrl};
+use crate::site::{Asset, Page, Site, SiteUrl};
 
 /// Promises of a page.
 pub const PROMISES_MAX: usize = 32;
@@ -109,7 +109,7 @@ pub fn ahead(
     page: &Page,
     options: Options,
 ) -> Ahead {
-    let known = Known::of(request, site);
+    let known = Known::of(request, site, options);
     let explain = options.explain || tracing::enabled!(tracing::Level::DEBUG);
     let mut ahead = Ahead::default();
     let delivery = match delivery(request, peer, options) {
@@ -121,7 +121,7 @@ pub fn ahead(
     };
     match delivery {
         Delivery::Hints { .. } if peer.informed => {
-            hint(&mut ahead, &page.plan, &known, site, true);
+            hint(&mut ahead, &page.plan, &known, site, options, true);
         }
         Delivery::Push {
             promises_max,
@@ -139,7 +139,7 @@ pub fn ahead(
         }
         Delivery::Hints { early } => {
             ahead.early = early;
-            hint(&mut ahead, &page.plan, &known, site, early);
+            hint(&mut ahead, &page.plan, &known, site, options, early);
         }
         Delivery::Nothing(reason) if explain => {
             let unsent = page
@@ -189,7 +189,7 @@ pub fn early(request: &Parts, peer: &Peer<'_>, site: &Site, options: Options) ->
     let Delivery::Hints { .. } = delivery(request, peer, options) else {
         return None;
     };
-    let (asset, page) = page_at(site, &request.uri)?;
+    let (asset, page) = page_at(site, &request.uri, options)?;
     let accepted = Accepted::read(&request.headers);
     let forms = Representations::new(asset, Some(page), options, accepted);
     if forms.evaluate(&request.headers).is_err() || range::field(request).is_some() {
@@ -200,8 +200,9 @@ pub fn early(request: &Parts, peer: &Peer<'_>, site: &Site, options: Options) ->
     hint(
         &mut ahead,
         &page.plan,
-        &Known::of(request, site),
+        &Known::of(request, site, options),
         site,
+        options,
         true,
     );
     let headers: HeaderMap = ahead
@@ -276,7 +277,7 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn of(request: &Parts, site: &'a Site) -> Self {
+    fn of(request: &Parts, site: &'a Site, options: Options) -> Self {
         let headers = &request.headers;
         let text = |name| {
             headers
@@ -293,8 +294,8 @@ impl<'a> Known<'a> {
             digest.join(Digest::read(field.to_str().unwrap_or_default()));
         }
         // The page of this origin that a navigation comes from.
-        let referring =
-            requested::referrer(request).and_then(|referrer| Some(page_at(site, &referrer)?.1));
+        let referring = requested::referrer(request)
+            .and_then(|referrer| Some(page_at(site, &referrer, options)?.1));
         Self {
             digest,
             referring: referring.map(Arc::as_ref),
@@ -318,8 +319,14 @@ impl<'a> Known<'a> {
 }
 
 /// Returns the page at a URL, however its path is written.
-fn page_at<'a>(site: &'a Site, uri: &Uri) -> Option<(&'a Arc<Asset>, &'a Arc<Page>)> {
-    let Route::File(asset) = route::route(site, uri) else {
+fn page_at<'a>(
+    site: &'a Site,
+    uri: &Uri,
+    options: Options,
+) -> Option<(&'a Arc<Asset>, &'a Arc<Page>)> {
+    let (Route::File(asset) | Route::Application(asset) | Route::Instead(StatusCode::OK, asset)) =
+        route::route(site, Asked::shown(uri, options))
+    else {
         return None;
     };
     Some((asset, site.page(asset.path.as_str())?))
@@ -369,7 +376,14 @@ fn length_in_memory(site: &Site, url: &SiteUrl, accepted: Accepted) -> Option<u6
     representation::length_in_memory(asset, accepted)
 }
 
-fn hint(ahead: &mut Ahead, plan: &Plan, known: &Known<'_>, site: &Site, early: bool) {
+fn hint(
+    ahead: &mut Ahead,
+    plan: &Plan,
+    known: &Known<'_>,
+    site: &Site,
+    options: Options,
+    early: bool,
+) {
     let head_misses = plan.head_length + FIRST_FLIGHT_OVERHEAD > FIRST_FLIGHT;
     let most = if plan.is_linked {
         LINKED_MAX
@@ -387,7 +401,7 @@ fn hint(ahead: &mut Ahead, plan: &Plan, known: &Known<'_>, site: &Site, early: b
             Some(skip)
         } else if !gains {
             Some(Skip::SeenInTime)
-        } else if !plan.is_linked && !is_storable(site, url) {
+        } else if !plan.is_linked && !is_storable(site, url, options) {
             Some(Skip::NotStorable)
         } else {
             (ahead.links.len() >= most).then_some(Skip::TooMany)
@@ -403,11 +417,19 @@ fn hint(ahead: &mut Ahead, plan: &Plan, known: &Known<'_>, site: &Site, early: b
 }
 
 /// A hinted response that may not be reused without asking would be fetched twice.
-fn is_storable(site: &Site, url: &SiteUrl) -> bool {
-    matches!(
-        site.entry(url.path().as_str()),
-        Some(Entry::File(asset)) if super::cache_control(asset) != "no-cache"
-    )
+fn is_storable(site: &Site, url: &SiteUrl, options: Options) -> bool {
+    let Some(asset) = route::asset(site, url) else {
+        return false;
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CACHE_CONTROL, options.policy.cache_control(asset));
+    site.headers().apply(url.path().as_str(), &mut headers);
+    let caching = headers
+        .get(header::CACHE_CONTROL)
+        .map(HeaderValue::as_bytes);
+    let caching = caching.unwrap_or_default().to_ascii_lowercase();
+    let mut directives = caching.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    !directives.any(|it| matches!(it, b"no-cache" | b"no-store" | b"max-age=0"))
 }
 
 /// Returns a `Link` value that makes a client fetch a subresource just as the page will

@@ -4,8 +4,8 @@
 use http::request::Parts;
 use http::{Method, Uri, header};
 
-use super::injected;
-use super::route::{self, Route};
+use super::route::{self, Asked, Route};
+use super::{Options, injected};
 use crate::site::{Kind, Site, UrlPath};
 
 /// A file was asked for by something of its own site.
@@ -28,7 +28,7 @@ pub enum User {
 
 /// Returns what a request tells of who uses a file; `None` if its `Referer` names nobody of this
 /// origin, or it leads elsewhere: to a page that is shown by itself, or one that may be later.
-pub(super) fn used(request: &Parts, site: &Site) -> Option<Use> {
+pub(super) fn used(request: &Parts, site: &Site, options: Options) -> Option<Use> {
     let is_read = request.method == Method::GET || request.method == Method::HEAD;
     let is_ahead = request.headers.contains_key("sec-purpose");
     if !is_read || is_ahead || injected::is_shown(&request.headers) {
@@ -37,7 +37,7 @@ pub(super) fn used(request: &Parts, site: &Site) -> Option<Use> {
     let referrer = referrer(request)?;
     let by = UrlPath::parse(referrer.path()).ok()?;
     let path = UrlPath::parse(request.uri.path()).ok()?.file();
-    let by = match route::route(site, &referrer) {
+    let by = match route::route(site, Asked::shown(&referrer, options)) {
         Route::File(asset) if matches!(asset.kind, Kind::StyleSheet | Kind::Script) => {
             User::Part(by)
         }

@@ -1,10 +1,25 @@
 //! Request target to what stands there.
+//!
+//! ```text
+//! a rule of _redirects that ends with !
+//! the file; a directory's index.html; /about.html for /about; /docs/ for /docs
+//! another rule of _redirects
+//! --listing, for a directory        --spa, for a navigation
+//! /404.html
+//! ```
+//!
+//! All that a route was decided by is in the snapshot, or is named, so that it can be looked up.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{HeaderValue, Uri};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, Uri};
 
-use crate::site::{Asset, BadPath, Entry, Site, SiteUrl, UrlPath};
+use super::policy::Policy;
+use super::{Options, injected};
+use crate::site::rules::redirects::{Led, To};
+use crate::site::{Asset, BadPath, Entry, Listing, Site, SiteUrl, UrlPath};
 
 /// The page for paths that are not there.
 pub const NOT_FOUND_PAGE: &str = "/404.html";
@@ -14,48 +29,161 @@ pub const NOT_FOUND_PAGE: &str = "/404.html";
 pub enum Route<'a> {
     /// A file.
     File(&'a Arc<Asset>),
-    /// A directory without its slash: where it really is, query kept.
-    Redirect(HeaderValue),
+    /// A file in the place of one that is not there, by a rule.
+    Instead(StatusCode, &'a Arc<Asset>),
+    /// The page of an application that knows by itself what to show.
+    Application(&'a Arc<Asset>),
+    /// Somewhere else: a directory without its slash, query kept, or what a rule says.
+    Redirect(StatusCode, HeaderValue),
+    /// A directory without a page.
+    Listing(&'a Arc<Listing>),
     /// Not a path.
     Malformed,
     /// Nothing; with the site's own page for that, if it has one.
     NotFound(Option<&'a Arc<Asset>>),
+    /// What the snapshot does not know yet.
+    Unknown(Wanted),
+}
+
+/// What has to be looked up to tell what stands at a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// What is at a path.
+    Entry(UrlPath),
+    /// What a directory holds.
+    Listing(UrlPath),
+}
+
+/// What of a request decides where it leads.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The target.
+    pub uri: &'a Uri,
+    /// Whether the answer will be shown by itself.
+    shown: Shown<'a>,
+    /// What the server was told.
+    policy: &'static Policy,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Shown<'a> {
+    /// It is known that it is.
+    Yes,
+    /// The request says it.
+    Says(&'a Parts, Options),
+}
+
+impl<'a> Asked<'a> {
+    /// Returns what a request asks for.
+    pub fn by(request: &'a Parts, options: Options) -> Self {
+        Self {
+            uri: &request.uri,
+            shown: Shown::Says(request, options),
+            policy: options.policy,
+        }
+    }
+
+    /// Returns what is shown at a URL of this site.
+    pub fn shown(uri: &'a Uri, options: Options) -> Self {
+        Self {
+            uri,
+            shown: Shown::Yes,
+            policy: options.policy,
+        }
+    }
+
+    /// Returns whether the answer is to be a page: never a script's business, nor what has the name
+    /// of a file.
+    fn is_navigation(&self, path: &UrlPath) -> bool {
+        if path.name().contains('.') {
+            return false;
+        }
+        match self.shown {
+            Shown::Yes => true,
+            Shown::Says(request, options) => is_navigation(request, options),
+        }
+    }
 }
 
 /// Returns what stands at a target, as far as the snapshot knows.
-pub fn route<'a>(site: &'a Site, uri: &Uri) -> Route<'a> {
-    let not_found = || match site.entry(NOT_FOUND_PAGE) {
-        Some(Entry::File(page)) => Route::NotFound(Some(page)),
-        _ => Route::NotFound(None),
-    };
-    let raw = uri.path();
+pub fn route<'a>(site: &'a Site, asked: Asked<'_>) -> Route<'a> {
+    let raw = asked.uri.path();
+    let redirects = site.redirects();
     // A target that needs no decoding is its own key.
-    let entry = if needs_decoding(raw) {
-        match UrlPath::parse(raw) {
-            Ok(path) => site.entry(path.as_str()),
-            Err(BadPath::Malformed) => return Route::Malformed,
-            Err(BadPath::Hidden) => return not_found(),
-        }
-    } else {
-        site.entry(raw)
-    };
-    match entry {
-        Some(Entry::File(asset)) => Route::File(asset),
-        Some(Entry::Directory) => {
-            let query = uri
-                .query()
-                .map(|query| format!("?{query}"))
-                .unwrap_or_default();
-            HeaderValue::try_from(format!("{raw}/{query}"))
-                .map_or(Route::Malformed, Route::Redirect)
-        }
-        Some(Entry::Missing) => not_found(),
-        // A path that was never asked of the disk is not in the snapshot; a malformed one never is.
-        None => match UrlPath::parse(raw) {
-            Err(BadPath::Malformed) => Route::Malformed,
-            _ => not_found(),
-        },
+    if redirects.is_empty()
+        && !needs_decoding(raw)
+        && let Some(Entry::File(asset)) = site.entry(raw)
+    {
+        return Route::File(asset);
     }
+    let path = match UrlPath::parse(raw) {
+        Ok(path) => path,
+        Err(BadPath::Malformed) => return Route::Malformed,
+        Err(BadPath::Hidden) => return not_found(site),
+    };
+    let led = match redirects.lead(&path, asked.uri.query()) {
+        Some(Led { to, is_forced }) if is_forced => return lead(site, to),
+        Some(Led { to, .. }) => Some(to),
+        None => None,
+    };
+    match site.entry(path.as_str()) {
+        Some(Entry::Directory) => return with_slash(asked.uri),
+        Some(Entry::File(_) | Entry::Missing) => {}
+        // A path that was never asked of the disk is not in the snapshot.
+        None => return Route::Unknown(Wanted::Entry(path)),
+    }
+    if let Some(asset) = site.found(&path) {
+        return Route::File(asset);
+    }
+    if let Some(to) = led {
+        return lead(site, to);
+    }
+    if asked.policy.listing && path.is_directory() {
+        match site.listing(&path) {
+            None => return Route::Unknown(Wanted::Listing(path)),
+            Some(Some(listing)) => return Route::Listing(listing),
+            Some(None) => {}
+        }
+    }
+    if let Some(application) = asked
+        .policy
+        .spa
+        .as_ref()
+        .filter(|_| asked.is_navigation(&path))
+    {
+        return match site.entry(application.as_str()) {
+            None => Route::Unknown(Wanted::Entry(application.clone())),
+            Some(Entry::File(asset)) => Route::Application(asset),
+            Some(_) => not_found(site),
+        };
+    }
+    not_found(site)
+}
+
+/// Returns what has to be looked up before a request can be answered.
+pub fn wanted(site: &Site, asked: Asked<'_>) -> Option<Wanted> {
+    match route(site, asked) {
+        Route::Unknown(wanted) => Some(wanted),
+        _ => None,
+    }
+}
+
+/// Returns whether all that the route of a request was decided by was looked up for the path that
+/// it names.
+pub fn is_direct(site: &Site, asked: Asked<'_>) -> bool {
+    let policy = asked.policy;
+    if site.redirects().is_empty() && policy.spa.is_none() && !policy.listing {
+        return true;
+    }
+    matches!(
+        route(site, asked),
+        Route::File(_) | Route::Redirect(..) | Route::Malformed
+    )
+}
+
+/// Returns where a path leads whatever stands at it, if that takes no look.
+pub fn is_sent_elsewhere(site: &Site, asked: Asked<'_>) -> bool {
+    !site.redirects().is_empty() && matches!(route(site, asked), Route::Redirect(..))
 }
 
 /// Returns the file behind a URL of this site.
@@ -66,7 +194,65 @@ pub fn asset<'a>(site: &'a Site, url: &SiteUrl) -> Option<&'a Arc<Asset>> {
     }
 }
 
+/// Returns the decoded path of a target.
+pub fn decoded(raw: &str) -> Option<Cow<'_, str>> {
+    if !needs_decoding(raw) {
+        return Some(Cow::Borrowed(raw));
+    }
+    let path = UrlPath::parse(raw).ok()?;
+    Some(Cow::Owned(path.as_str().to_owned()))
+}
+
 /// Returns whether a raw path may differ from the decoded path that it names.
 pub fn needs_decoding(raw: &str) -> bool {
     raw.contains('%')
+}
+
+/// Returns whether a request is for something that is shown by itself. The script of an open page
+/// asks for that page again while it is edited.
+fn is_navigation(request: &Parts, options: Options) -> bool {
+    let mode = request.headers.get("sec-fetch-mode");
+    let is_checked = options.live.is_some() && request.method == Method::HEAD;
+    match mode {
+        Some(mode) if mode == "navigate" => true,
+        Some(_) if !is_checked => false,
+        _ => injected::takes_html(&request.headers),
+    }
+}
+
+fn not_found(site: &Site) -> Route<'_> {
+    match site.entry(NOT_FOUND_PAGE) {
+        Some(Entry::File(page)) => Route::NotFound(Some(page)),
+        _ => Route::NotFound(None),
+    }
+}
+
+/// Sends a directory's visitor to where its page is. The path has been read, so it begins with one
+/// slash alone, and stays on this host.
+fn with_slash<'a>(uri: &Uri) -> Route<'a> {
+    let query = uri.query();
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    HeaderValue::try_from(format!("{}/{query}", uri.path())).map_or(Route::Malformed, |location| {
+        Route::Redirect(StatusCode::PERMANENT_REDIRECT, location)
+    })
+}
+
+/// Goes where a rule leads.
+fn lead(site: &Site, to: To) -> Route<'_> {
+    let (status, path) = match to {
+        To::Redirect(status, location) => return Route::Redirect(status, location),
+        To::File(status, Some(path)) => (status, path),
+        To::File(_, None) => return not_found(site),
+    };
+    let path = match site.entry(path.as_str()) {
+        Some(Entry::Directory) => path.with_slash(),
+        _ => path,
+    };
+    match site.entry(path.as_str()) {
+        None => Route::Unknown(Wanted::Entry(path)),
+        Some(_) => match site.found(&path) {
+            Some(asset) => Route::Instead(status, asset),
+            None => not_found(site),
+        },
+    }
 }

@@ -209,6 +209,7 @@ pub(super) fn serving(arguments: ServingArguments, port: u16) -> anyhow::Result<
             },
             explain: arguments.explain,
             live: None,
+            policy: Default::default(),
         },
         log: arguments.log.map(|format| match format {
             LogArgument::Common => Format::Common,

@@ -365,6 +365,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let site = self.service.site.snapshot();
         let peer = Peer {
             authority: self.service.authority(request),
+            admission: self.service.admission(request),
             pushes: self.pushes(),
             held: &self.held,
             informed: false,
@@ -410,6 +411,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         self.refresh_moment();
         let peer = Peer {
             authority: self.service.authority(&asked.request),
+            admission: self.service.admission(&asked.request),
             pushes: self.pushes(),
             held: &self.held,
             informed: asked.informed,

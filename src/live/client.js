@@ -7,7 +7,7 @@
   const { EventSource, fetch, setTimeout, clearTimeout, requestAnimationFrame } = window
   const now = Date.now
   const script = document.currentScript
-  const { cursor, page = '', problem, console: forwarding } = script ? script.dataset : {}
+  const { cursor, page = '', file = '', problem, console: forwarding } = script ? script.dataset : {}
   // A sandboxed frame has no origin, and the server answers only its own.
   if (!cursor || !EventSource || self.origin === 'null') return
   script.remove()
@@ -57,7 +57,9 @@
   const pageOf = (text) => pathOf(text).replace(/\/(index\.html)?$/, '')
   const isMissing = page.startsWith('missing-')
   const isHere = (url) => pageOf(url) === pageOf(location.href)
-  const isMine = (url) => isHere(url) || (isMissing && pathOf(url) === '/404.html')
+  // A page may be shown at another path than its own.
+  const isMyFile = (url) => !!file && pageOf(url) === pageOf(file)
+  const isMine = (url) => isHere(url) || isMyFile(url) || (isMissing && pathOf(url) === '/404.html')
 
   // ---- The stream -----------------------------------------------------------------------------
 

@@ -21,7 +21,8 @@ pub(super) fn write(
     let (hidden, visible): (Vec<_>, Vec<_>) = plan
         .sent()
         .map(|(sub, url, _)| (sub, url))
-        .partition(|(sub, _)| sub.depth > 1);
+        // What its author wrote stays as it is.
+        .partition(|(sub, _)| sub.depth > 1 && !plan.is_linked);
     let all: Vec<_> = hidden
         .iter()
         .chain(&visible)
@@ -35,6 +36,8 @@ pub(super) fn write(
     let mut targets = vec![page.to_target()];
     if page.is_directory() {
         targets.push(page.file().to_target());
+    } else if format == Format::Headers {
+        targets.extend(page.shorter().map(|shorter| shorter.to_target()));
     }
     match format {
         Format::Headers => targets

@@ -8,15 +8,16 @@
 //! ```
 //!
 //! This is the only door of `site`: nothing else in it names files. Read on in [`disk`] (what is
-//! opened at all), [`author`] (what its author says), [`loader`] (what is known and fresh), [`pages`]
-//! (what a page needs), [`refresh`] (what changed, when somebody says that something did),
-//! [`encode`] (sidecars, and what is compressed), [`memory`] (what stays), [`walk`] (every page
-//! there is).
+//! opened at all), [`author`] (what its author says), [`loader`] (what is known and fresh),
+//! [`pages`] (what a page needs), [`refresh`] (what changed, when somebody says that something
+//! did), [`encode`] (sidecars, and what is compressed), [`memory`] (what stays), [`walk`] (every
+//! page there is), [`list`] (what a directory holds).
 
 mod author;
 mod disk;
 mod encode;
 mod flights;
+mod list;
 mod loader;
 mod memory;
 mod pages;
@@ -42,7 +43,7 @@ use loader::Loader;
 pub use refresh::{Change, Changes, Instructions, What};
 
 use super::plan::Overrides;
-use super::url_path::NOT_FOUND;
+use super::url_path::{self, NOT_FOUND};
 use super::{Asset, Entry, Kind, Site, UrlPath, graph};
 
 /// Largest file held in memory, unless set otherwise.
@@ -178,9 +179,7 @@ impl SiteRoot {
         let is_ready = match &slot.entry {
             Entry::File(asset) if asset.kind == Kind::Page => has_page(&site, path, now_ms),
             Entry::File(_) | Entry::Directory => true,
-            Entry::Missing => site
-                .slot(NOT_FOUND)
-                .is_some_and(|slot| slot.freshness.is_fresh(now_ms)),
+            Entry::Missing => is_missing(&site, path, now_ms),
         };
         is_ready.then(|| Guard::into_inner(site))
     }
@@ -196,10 +195,45 @@ impl SiteRoot {
             return self.prepare_blocking(path);
         }
         let site = self.look_up(path).await;
-        match site.asset(path.as_str()) {
-            Some(asset) if asset.kind == Kind::Page => self.with_page(path, site).await,
+        match site.found(path) {
+            Some(asset) if asset.kind == Kind::Page => {
+                let page = asset.path.clone();
+                self.with_page(&page, site).await
+            }
             _ => site,
         }
+    }
+
+    /// Prepares one more path, and returns a snapshot that has what another has at some paths, too.
+    pub async fn prepare_also(&self, path: &UrlPath, base: &Site, kept: &[UrlPath]) -> Arc<Site> {
+        let newest = self.prepare(path).await;
+        let mut own = None;
+        for path in kept.iter().map(UrlPath::file) {
+            if newest.slot(path.as_str()).is_none()
+                && let Some(slot) = base.slot(path.as_str())
+            {
+                let own = own.get_or_insert_with(|| Site::clone(&newest));
+                own.put(&path, Arc::clone(slot));
+            }
+        }
+        own.map_or(newest, Arc::new)
+    }
+
+    /// Returns a snapshot with what the directory at a path holds.
+    pub async fn list(&self, path: &UrlPath, site: &Site) -> Arc<Site> {
+        let loader = Arc::clone(&self.loader);
+        let directory = path.clone();
+        let permit = Arc::clone(&loader.permits).acquire_owned().await;
+        let listed = spawn_blocking(move || {
+            let _permit = permit;
+            let listed = loader.disk.list(&directory);
+            listed.unwrap_or_else(|error| {
+                loader.warn(&directory, &error);
+                None
+            })
+        });
+        let listed = listed.await.unwrap_or_default().map(Arc::new);
+        Arc::new(site.with_listing(path, listed))
     }
 
     /// Compares a path with the disk, and returns a snapshot that has an [`Entry`] for it and, for
@@ -308,6 +342,24 @@ impl SiteRoot {
 /// The file cannot be looked at.
 pub fn is_unchanged(asset: &Asset, file: &File) -> io::Result<bool> {
     Ok(asset.identity == Some(Identity::of(file)?))
+}
+
+/// Returns whether all is known that the answer for a path with nothing at it takes: the page whose
+/// name it leaves the ending out of, or that for what is missing.
+fn is_missing(site: &Site, path: &str, now_ms: u64) -> bool {
+    let is_fresh = |path| {
+        let slot = site
+            .slot(path)
+            .filter(|slot| slot.freshness.is_fresh(now_ms));
+        slot.map(|slot| slot.asset().is_some())
+    };
+    let html = format!("{path}{}", url_path::HTML);
+    match is_fresh(&html) {
+        Some(true) => has_page(site, &html, now_ms),
+        Some(false) => is_fresh(NOT_FOUND).is_some(),
+        // No directory has another name.
+        None => path.ends_with('/') && is_fresh(NOT_FOUND).is_some(),
+    }
 }
 
 fn has_page(site: &Site, path: &str, now_ms: u64) -> bool {

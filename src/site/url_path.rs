@@ -34,7 +34,7 @@ const HEADERS: &str = "/_headers";
 const REDIRECTS: &str = "/_redirects";
 
 /// What a page's name ends with, which its URL may leave out.
-const HTML: &str = ".html";
+pub(super) const HTML: &str = ".html";
 
 /// The path percent-encode set of the URL Standard, and `%`, which in a decoded path stands for
 /// itself.
@@ -171,8 +171,8 @@ impl UrlPath {
         directory.ends_with('/').then(|| Self(directory.into()))
     }
 
-    /// Returns the page that answers where nothing else does: `/about.html` for `/about`. `None` for
-    /// a directory.
+    /// Returns the page that answers where nothing else does: `/about.html` for `/about`. `None`
+    /// for a directory.
     pub fn with_html(&self) -> Option<Self> {
         (!self.is_directory()).then(|| Self(format!("{}{HTML}", self.0).into()))
     }

@@ -71,6 +71,7 @@ fn ask_for(
     }
     let (request, ()) = request.body(()).unwrap().into_parts();
     let peer = Peer {
+        admission: forerun::answer::Admission::Granted,
         authority: Authority::Covered,
         pushes: Pushes::Refused,
         held: &Held::default(),

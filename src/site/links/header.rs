@@ -12,6 +12,8 @@ const LINKS_MAX: usize = 256;
 pub struct HeaderLink {
     /// The target as it is written.
     pub target: String,
+    /// All of it as it is written.
+    pub text: String,
     /// Names in lower case, and values without quotes; the first of a name counts.
     parameters: Vec<(String, String)>,
 }
@@ -86,15 +88,19 @@ pub fn parse(value: &str) -> Option<Vec<HeaderLink>> {
     let mut links = Vec::new();
     let mut rest = value.trim();
     while !rest.is_empty() && links.len() < LINKS_MAX {
+        let start = rest;
         let (target, after) = rest.strip_prefix('<')?.split_once('>')?;
         let mut link = HeaderLink {
             target: target.trim().to_owned(),
-            parameters: Vec::new(),
+            ..HeaderLink::default()
         };
         rest = after.trim_start();
         while let Some(after) = rest.strip_prefix(';') {
             rest = parameter(after.trim_start(), &mut link)?.trim_start();
         }
+        start[..start.len() - rest.len()]
+            .trim_end()
+            .clone_into(&mut link.text);
         links.push(link);
         match rest.strip_prefix(',') {
             Some(after) => rest = after.trim_start(),

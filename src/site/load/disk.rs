@@ -4,6 +4,7 @@
 //! Knows nothing of snapshots. What lies outside the root, is no regular file, or cannot be there
 //! is nothing at all to it; errors are those of a disk that fails.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -157,6 +158,39 @@ impl Disk {
                 return Ok(Found::File(Asset::streamed(path.clone(), identity, true)));
             }
         }
+    }
+
+    /// Returns at most `names_max` names in the directory at a path; `None` if there is none.
+    pub(super) fn read_directory(
+        &self,
+        path: &UrlPath,
+        names_max: usize,
+    ) -> io::Result<Option<Vec<OsString>>> {
+        let names = if self.follow_symlinks {
+            std::fs::read_dir(self.path.join(path.relative())).and_then(|entries| {
+                let names = entries.take(names_max).map(|entry| Ok(entry?.file_name()));
+                names.collect::<io::Result<Vec<_>>>()
+            })
+        } else {
+            self.beneath(path, |root, relative| {
+                let entries = root.read_dir(relative)?.take(names_max);
+                entries.map(|entry| Ok(entry?.file_name())).collect()
+            })
+        };
+        Ok(match missing_if_nothing(names.map(Found::File))? {
+            Found::File(names) => Some(names),
+            Found::Directory | Found::Missing => None,
+        })
+    }
+
+    /// Returns when what is at a path was last modified.
+    pub(super) fn modified(&self, path: &UrlPath) -> io::Result<SystemTime> {
+        if self.follow_symlinks {
+            return std::fs::metadata(self.path.join(path.relative()))?.modified();
+        }
+        self.beneath(path, |root, relative| {
+            Ok(root.metadata(relative)?.modified()?.into_std())
+        })
     }
 
     /// Returns whether a path is a regular file now.

@@ -111,7 +111,9 @@ impl Loader {
             Entry::File(_) | Entry::Directory => {}
             Entry::Missing => {
                 lock(&self.notes).miss(path);
-                self.check(&UrlPath::not_found(), IfMissing::Keep);
+                if !self.look_up_html(path, &slot) {
+                    self.check(&UrlPath::not_found(), IfMissing::Keep);
+                }
             }
         }
         let site = self.site.load_full();
@@ -122,6 +124,29 @@ impl Loader {
         let mut own = Site::clone(&site);
         own.put(path, slot);
         Arc::new(own)
+    }
+
+    /// Looks up the page whose name a path leaves the ending out of; returns whether there is one.
+    /// Then it is worth knowing that nothing is at the path itself.
+    fn look_up_html(&self, path: &UrlPath, missing: &Arc<Slot>) -> bool {
+        let Some(html) = path.with_html() else {
+            return false;
+        };
+        let is_kept = self.site.load().slot(path.as_str()).is_some();
+        // Where one is kept, so is the other: else nothing would be known without a look.
+        let if_missing = if is_kept {
+            IfMissing::Keep
+        } else {
+            IfMissing::Forget
+        };
+        if self.check(&html, if_missing).asset().is_none() {
+            return false;
+        }
+        self.confirm_page(&html);
+        if !is_kept {
+            self.install(path, Arc::clone(missing));
+        }
+        true
     }
 
     /// Returns what a path is, compared with the disk less than an interval ago.

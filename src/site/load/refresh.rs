@@ -166,8 +166,8 @@ impl SiteRoot {
     }
 
     /// Returns the path at which a file or directory below the root is served: `/` for the root
-    /// itself, and that of a file for the server alone (`/push.toml`) for a refresh. `None` for what has no URL
-    /// or a hidden one.
+    /// itself, and that of a file for the server alone (`/push.toml`) for a refresh. `None` for
+    /// what has no URL or a hidden one.
     ///
     /// The file's path must begin as the root was named, made absolute; links are not resolved.
     pub fn url_path_of(&self, path: &Path) -> Option<UrlPath> {

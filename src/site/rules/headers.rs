@@ -194,11 +194,8 @@ impl Rule {
                 "`{value}` is no link: write one as in `</a.css>; rel=preload; as=style`"
             ));
         }
-        let names = self.pattern.names();
-        self.set.push((
-            name,
-            Template::parse(value, names.collect::<Vec<_>>().into_iter()),
-        ));
+        let names: Vec<_> = self.pattern.names().collect();
+        self.set.push((name, Template::parse(value, &names)));
         Ok(())
     }
 }
@@ -349,7 +346,8 @@ mod tests {
         fn what_is_printed_is_read_again(
             pieces in prop::collection::vec(prop::sample::select(vec![
                 "/*", "/a", ":b", "\n", "\n  ", "X-A: 1", "Link: </a.css>; rel=preload", "! X-A",
-                ": ", "#", "Vary: Origin, :splat", "\r\n", "\u{feff}", "Content-Length: 1", "\u{e4}",
+                ": ", "#", "Vary: Origin, :splat", "\r\n", "\u{feff}", "Content-Length: 1",
+                "\u{e4}",
             ]), 0..16),
         ) {
             if let Ok(rules) = HeaderRules::parse(&pieces.concat()) {

@@ -271,12 +271,12 @@ pub enum Put {
 
 impl Template {
     /// Reads a text: each of `names` after a colon is a place, and every other colon is a colon.
-    pub fn parse<'n>(text: &str, names: impl Iterator<Item = &'n str> + Clone) -> Self {
+    pub fn parse(text: &str, names: &[&str]) -> Self {
         let mut parts: Vec<Part> = Vec::new();
         let mut rest = text;
         while let Some(letter) = rest.chars().next() {
             if let Some((found, after)) = name(rest)
-                && names.clone().any(|known| known == found)
+                && names.contains(&found)
             {
                 parts.push(Part::Name(found.to_owned()));
                 rest = after;
@@ -411,9 +411,9 @@ mod tests {
 
     #[test]
     fn values_are_encoded_for_their_place() {
-        let names = ["splat", "id"].into_iter();
+        let names = ["splat", "id"];
         let captures = Captures(vec![("splat", "a b/c?".into()), ("id", "../x&y".into())]);
-        let filled = |text, put| Template::parse(text, names.clone()).fill(&captures, put);
+        let filled = |text, put| Template::parse(text, &names).fill(&captures, put);
         assert_eq!(filled("/:splat.html", Put::Path), "/a%20b/c%3F.html");
         assert_eq!(filled("/:id", Put::Path), "/..%2Fx&y");
         assert_eq!(filled("a=:id&:other", Put::Query), "a=..%2Fx%26y&:other");

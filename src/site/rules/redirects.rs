@@ -10,8 +10,8 @@
 //!
 //! The first rule that matches counts, and it counts where no file stands, unless it ends with `!`
 //! (Netlify; at Cloudflare Pages every rule does). A slash at the end of a path matters to neither
-//! side. The query is passed on, unless the rule looks at it or the destination has its own. A rule that leads to where it
-//! came from is passed over.
+//! side. The query is passed on, unless the rule looks at it or the destination has its own.
+//! A rule that leads to where it came from is passed over.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -272,7 +272,8 @@ impl Destination {
     fn parse(text: &str, names: &[String]) -> Result<Self, String> {
         let (rest, fragment) = split(text, '#');
         let (rest, query) = split(rest, '?');
-        let template = |text| Template::parse(text, names.iter().map(String::as_str));
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let template = |text| Template::parse(text, &names);
         // Clients take bytes that are no URL's in different ways.
         if !text.is_ascii() || text.contains(|letter: char| "\\\"<>^`{|}".contains(letter)) {
             return Err(format!(
@@ -336,8 +337,8 @@ impl Destination {
         UrlPath::parse(&encoded).ok()
     }
 
-    /// Returns what `Location` says. Whatever was matched, it stays on the host that the rule names:
-    /// what begins with two slashes would name another.
+    /// Returns what `Location` says. Whatever was matched, it stays on the host that the rule
+    /// names: what begins with two slashes would name another.
     fn location(&self, passed_on: Option<&str>, captures: &Captures<'_>) -> String {
         let (mut location, path, query, fragment) = match self {
             Self::Here {
@@ -419,7 +420,7 @@ fn wanted(word: &str) -> Result<(String, Wanted), String> {
         _ => Wanted::Only(decoded(value).into_owned()),
     };
     if let Wanted::Any(name) = &wanted
-        && Template::parse(&format!(":{name}"), std::iter::once(name.as_str())).is_fixed()
+        && Template::parse(&format!(":{name}"), &[name]).is_fixed()
     {
         return Err(format!(
             "`:{name}` is no name: begin with a letter, then a to z, 0 to 9 and _"

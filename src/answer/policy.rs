@@ -1,0 +1,234 @@
+//! What whoever runs the server says of all answers: how long they are fresh, who may read them,
+//! and what keeps pages safe.
+//!
+//! What the author of the site says in `_headers` comes after it, and counts more.
+
+use globset::{GlobBuilder, GlobMatcher};
+use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+
+use super::names_its_content;
+use crate::site::{Asset, Kind, UrlPath};
+
+/// How long a client may keep what it was told of another origin's requests.
+const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
+/// What scripts of other origins may read besides what every script may.
+const EXPOSED: HeaderValue = HeaderValue::from_static("Accept-Ranges, Content-Range, ETag");
+/// A year, as is usual; subdomains are others' business.
+const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// What `--secure` sends, and why: none of it breaks a page that does not mean to be framed by, or
+/// to spy for, another origin. `X-Content-Type-Options: nosniff` is always sent.
+pub const SECURE: [(HeaderName, HeaderValue); 5] = [
+    // A policy for scripts and styles would have to know them: that is the author's, in _headers.
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("frame-ancestors 'self'"),
+    ),
+    // The same for browsers that do not know the above.
+    (
+        header::X_FRAME_OPTIONS,
+        HeaderValue::from_static("SAMEORIGIN"),
+    ),
+    // The path stays here, and nothing at all goes to where it could be read on the way.
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("strict-origin-when-cross-origin"),
+    ),
+    // Pop-ups for signing in keep working.
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin-allow-popups"),
+    ),
+    // What needs consent, and static pages seldom ask for.
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ),
+];
+
+/// What whoever runs the server says of all answers. There is one for a process.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// `--cache`.
+    pub cache: Vec<CacheRule>,
+    /// `--cors`.
+    pub cors: Cors,
+    /// `--secure`.
+    pub secure: Secure,
+    /// Whether clients have to sign in: no cache that others share may keep an answer then.
+    pub is_private: bool,
+    /// `--spa`: what answers navigations that lead to nothing.
+    pub spa: Option<UrlPath>,
+    /// `--listing`: whether directories without a page are listed.
+    pub listing: bool,
+}
+
+/// Which origins may read answers.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub enum Cors {
+    /// This one alone.
+    #[default]
+    Own,
+    /// All.
+    Any,
+    /// This one and these: as `Origin` names them.
+    These(Vec<HeaderValue>),
+}
+
+/// Whether answers have what keeps pages safe.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Secure {
+    /// No.
+    #[default]
+    Off,
+    /// [`SECURE`].
+    On,
+    /// [`SECURE`], and browsers are told never to come without TLS again: only where the
+    /// certificate is one that they trust, and stays one.
+    Strict,
+}
+
+/// How long files are fresh whose names a pattern matches.
+#[derive(Debug, Clone)]
+pub struct CacheRule {
+    matcher: GlobMatcher,
+    value: HeaderValue,
+}
+
+/// No policy at all.
+static NONE: Policy = Policy {
+    cache: Vec::new(),
+    cors: Cors::Own,
+    secure: Secure::Off,
+    is_private: false,
+    spa: None,
+    listing: false,
+};
+
+impl Default for &Policy {
+    fn default() -> Self {
+        &NONE
+    }
+}
+
+impl CacheRule {
+    /// Reads `GLOB=VALUE`. A pattern without a slash matches names in any directory, as in
+    /// `.gitignore`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        // A value has `=` of its own, as in `max-age=60`.
+        let (glob, value) = text
+            .split_once('=')
+            .ok_or("write GLOB=VALUE, such as '*.woff2=public, max-age=31536000'")?;
+        let pattern = match glob.strip_prefix('/') {
+            Some(path) => path.to_owned(),
+            None if glob.contains('/') => glob.to_owned(),
+            None => format!("**/{glob}"),
+        };
+        let matcher = GlobBuilder::new(&pattern)
+            .literal_separator(true)
+            .build()
+            .map_err(|error| error.to_string())?
+            .compile_matcher();
+        let value = value.trim();
+        if glob.is_empty() || value.is_empty() {
+            return Err("write GLOB=VALUE: both sides have to say something".to_owned());
+        }
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| format!("`{value}` has characters that no field may have"))?;
+        Ok(Self { matcher, value })
+    }
+}
+
+impl Policy {
+    /// Returns the `Cache-Control` of a file. Without a rule, pages are checked at every visit, so
+    /// that what they name is always theirs; a name with a hash in it never changes its bytes; the
+    /// rest is fresh for a minute, so that what was sent ahead is used.
+    pub(super) fn cache_control(&self, asset: &Asset) -> HeaderValue {
+        let path = asset.path.relative();
+        let ruled = self
+            .cache
+            .iter()
+            .rev()
+            .find(|rule| rule.matcher.is_match(path));
+        if let Some(rule) = ruled {
+            return rule.value.clone();
+        }
+        HeaderValue::from_static(match (asset.kind, self.is_private) {
+            (Kind::Page, _) => "no-cache",
+            (_, false) if names_its_content(path) => "public, max-age=31536000, immutable",
+            (_, true) if names_its_content(path) => "private, max-age=31536000, immutable",
+            (_, false) => "public, max-age=60",
+            (_, true) => "private, max-age=60",
+        })
+    }
+
+    /// Adds to the header of any answer what keeps pages safe.
+    pub(super) fn secure(&self, headers: &mut HeaderMap, host: Option<&str>) {
+        if self.secure == Secure::Off {
+            return;
+        }
+        for (name, value) in SECURE {
+            // A listing has a stricter policy of its own.
+            headers.entry(name).or_insert(value);
+        }
+        if self.secure == Secure::Strict && !host.is_some_and(is_local) {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
+        }
+    }
+
+    /// Says in the header of any answer who may read it (Fetch, section 3.3).
+    pub(super) fn share(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+        let allowed = match &self.cors {
+            Cors::Own => return,
+            Cors::Any => Some(HeaderValue::from_static("*")),
+            Cors::These(origins) => {
+                headers.append(header::VARY, HeaderValue::from_static("Origin"));
+                origins.iter().find(|known| Some(*known) == origin).cloned()
+            }
+        };
+        if let Some(allowed) = allowed {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        }
+    }
+
+    /// Answers in a header whether a script of another origin may make its request.
+    pub(super) fn preflight(&self, request: &Parts, headers: &mut HeaderMap) {
+        if !is_preflight(request) || self.cors == Cors::Own {
+            return;
+        }
+        self.share(request.headers.get(header::ORIGIN), headers);
+        if headers
+            .remove(header::ACCESS_CONTROL_EXPOSE_HEADERS)
+            .is_none()
+        {
+            return;
+        }
+        let methods = HeaderValue::from_static("GET, HEAD");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+        // Nothing here does more for one field than it would without.
+        let any = HeaderValue::from_static("*");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, any);
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS);
+    }
+}
+
+/// Returns whether a request asks, for a script of another origin, whether it may make another.
+fn is_preflight(request: &Parts) -> bool {
+    request.method == Method::OPTIONS
+        && request.headers.contains_key(header::ORIGIN)
+        && request
+            .headers
+            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// A promise never to come without TLS would hold for whatever else runs on this machine.
+fn is_local(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+    host == "localhost" || host.ends_with(".localhost") || host.parse::<std::net::IpAddr>().is_ok()
+}

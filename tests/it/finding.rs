@@ -1,0 +1,386 @@
+//! What answers where no file has the very name: pages without their ending, applications, and
+//! directories.
+
+use std::os::unix::fs::symlink;
+
+use forerun::answer::Policy;
+use forerun::site::UrlPath;
+
+use crate::client::Ask;
+use crate::world::World;
+
+const SITE: &str = "
+    //- /index.html
+    <!doctype html><p>Root
+    //- /about.html
+    <!doctype html><link rel=stylesheet href=/a.css><p>About
+    //- /both.html
+    <!doctype html><p>both.html
+    //- /both/index.html
+    <!doctype html><p>both/index.html
+    //- /file
+    no page
+    //- /file.html
+    <!doctype html><p>file.html
+    //- /v1.2.html
+    <!doctype html><p>v1.2
+    //- /a.css
+    b { color: red }
+    //- /404.html
+    <!doctype html><p>Not here
+    //- /docs/.hidden
+    secret
+    //- /docs/b.txt size=2000
+    //- /docs/A.txt size=10
+    //- /docs/sub/c.txt
+    c
+    //- /.git/config
+    secret
+    //- /.well-known/security.txt
+    Contact: nobody
+    //- /empty/.keep
+    x
+    //- /_headers
+    //- /_redirects
+    //- /push.toml
+";
+
+/// Returns a policy that lasts: one test, one process.
+fn policy(policy: Policy) -> &'static Policy {
+    Box::leak(Box::new(policy))
+}
+
+fn listing() -> World {
+    let policy = policy(Policy {
+        listing: true,
+        ..Policy::default()
+    });
+    World::new(SITE).server(|options| options.policy = policy)
+}
+
+fn application(file: &str) -> World {
+    let policy = policy(Policy {
+        spa: Some(UrlPath::parse(file).unwrap()),
+        ..Policy::default()
+    });
+    World::new(SITE).server(|options| options.policy = policy)
+}
+
+/// Checks status, body or location of each target, twice: the second answer needs no look.
+async fn check(world: &mut World, expected: &[(&str, u16, &str)]) {
+    for (target, status, said) in expected.iter().chain(expected) {
+        let response = world.get(target).await;
+        assert_eq!(response.status(), *status, "{target}");
+        if (300..400).contains(status) {
+            assert_eq!(response.header("location"), *said, "{target}");
+        } else {
+            assert!(
+                response.text().contains(said),
+                "{target}: {}",
+                response.text()
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_may_leave_its_ending_out() {
+    let mut world = World::new(SITE);
+    check(
+        &mut world,
+        &[
+            ("/about", 200, "About"),
+            ("/about.html", 200, "About"),
+            ("/about?a=b", 200, "About"),
+            ("/%61bout", 200, "About"),
+            ("/about/", 404, "Not here"),
+            ("/index", 200, "Root"),
+            ("/file", 200, "no page"),
+            ("/v1.2", 200, "v1.2"),
+            // A directory wins, and sends to its slash with the query.
+            ("/both", 308, "/both/"),
+            ("/both?x=%2F&y", 308, "/both/?x=%2F&y"),
+            ("/both/", 200, "both/index.html"),
+            ("/both.html", 200, "both.html"),
+            ("/docs", 308, "/docs/"),
+            ("/docs/", 404, "Not here"),
+            ("/404", 200, "Not here"),
+            ("/nothing", 404, "Not here"),
+            ("/.well-known/security.txt", 200, "Contact"),
+            ("/.git/config", 404, "Not here"),
+            ("/_headers", 404, "Not here"),
+            ("/_redirects", 404, "Not here"),
+            ("/push.toml", 404, "Not here"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_without_its_ending_is_the_same_page() {
+    let mut world = World::new(SITE);
+    let short = world.get("/about").await;
+    world.reconnect().await;
+    let long = world.get("/about.html").await;
+    assert_eq!(short.answer().headers, long.answer().headers);
+    assert_eq!(short.promises.len(), 1, "its style sheet is sent ahead");
+    assert_eq!(long.promises.len(), 1);
+    let again = [("if-none-match", short.header("etag"))];
+    assert_eq!(world.get_with("/about", &again).await.status(), 304);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_without_its_ending_comes_and_goes_with_its_file() {
+    let mut world = World::new(SITE);
+    let said = [("/new", 404, "Not here")];
+    check(&mut world, &said).await;
+    world.write("/new.html", "<!doctype html>1");
+    world.rest_ms(1100).await;
+    check(&mut world, &[("/new", 200, "1")]).await;
+    world.write("/new.html", "<!doctype html>2");
+    world.rest_ms(1100).await;
+    check(&mut world, &[("/new", 200, "2")]).await;
+    world.write("/new", "a file of that name");
+    world.rest_ms(1100).await;
+    check(&mut world, &[("/new", 200, "a file")]).await;
+    std::fs::remove_file(world.path("/new")).unwrap();
+    std::fs::remove_file(world.path("/new.html")).unwrap();
+    world.rest_ms(1100).await;
+    check(&mut world, &said).await;
+}
+
+/// `//host/%2e%2e` sends the visitors of eight out of ten servers to `host`, or fails otherwise.
+#[tokio::test(start_paused = true)]
+async fn no_redirect_leads_to_another_host() {
+    for mut world in [World::new(SITE), listing(), application("/index.html")] {
+        for target in [
+            "//docs",
+            "//docs/",
+            "//evil.example/%2e%2e",
+            "//evil.example/..",
+            "/%5cevil.example",
+            "/\\evil.example/",
+            "///docs",
+            "/docs/%2e%2e/docs",
+            "/%2fevil.example/docs",
+            "//localhost@evil.example/docs",
+            "/.//docs",
+            "/docs//..//",
+        ] {
+            let said =
+                format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+            let answer = world.say(&said).await;
+            assert!(!answer.contains("\r\nlocation:"), "{target}: {answer}");
+            assert!(answer.starts_with("HTTP/1.1 40"), "{target}: {answer}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_is_shown_to_navigations_alone() {
+    let mut world = application("/about.html");
+    for target in ["/deep/er?q", "/users/42", "/nothing/"] {
+        let shown = world.ask(Ask::navigate(target)).await;
+        assert_eq!(shown.status(), 200, "{target}");
+        assert!(shown.text().contains("About"), "{target}");
+        assert_eq!(shown.header("vary"), "Sec-Fetch-Mode, Accept");
+        let old = world
+            .get_with(target, &[("accept", "text/html,*/*;q=0.8")])
+            .await;
+        assert_eq!(
+            old.status(),
+            200,
+            "{target}: browsers that do not say what for"
+        );
+        for fetch in [
+            &[("sec-fetch-mode", "cors"), ("accept", "text/html")][..],
+            &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")],
+            &[("accept", "*/*")],
+            &[],
+        ] {
+            let fetched = world.get_with(target, fetch).await;
+            assert_eq!(fetched.status(), 404, "{target}: {fetch:?}");
+        }
+    }
+    for target in ["/app.js", "/img/logo.png", "/.git/config", "/.git"] {
+        let missing = world.ask(Ask::navigate(target)).await;
+        assert_eq!(missing.status(), 404, "{target}");
+    }
+    // What is there is itself.
+    let file = world.ask(Ask::navigate("/file")).await;
+    assert_eq!(file.text(), "no page\n");
+    assert!(world.get("/both/").await.text().contains("both/index.html"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_sends_ahead_what_its_page_needs() {
+    let mut world = application("/about.html");
+    world.ask(Ask::navigate("/users/42")).await;
+    insta::assert_snapshot!(world.transcript(), @"
+        > GET /users/42
+        < PROMISE /a.css
+        < 200 /a.css text/css 17 B, promised
+        < 200 /users/42 text/html 57 B
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_is_listed_only_where_that_is_wanted() {
+    let mut world = World::new(SITE);
+    assert_eq!(world.get("/docs/").await.status(), 404);
+    let mut world = listing();
+    let listed = world.get("/docs/").await;
+    assert_eq!(listed.status(), 200);
+    assert_eq!(listed.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(listed.header("cache-control"), "no-cache");
+    assert_eq!(listed.header("vary"), "Accept");
+    let text = listed.text();
+    assert!(
+        !text.contains(".hidden") && !text.contains("<script"),
+        "{text}"
+    );
+    for said in [
+        "sub</bdi>/",
+        "2.0 kB",
+        "10 B",
+        "<a href=\"/\"><bdi>home</bdi></a> / <bdi>docs",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    check(
+        &mut world,
+        &[
+            ("/", 200, "Root"),
+            ("/docs", 308, "/docs/"),
+            ("/both/", 200, "both/index.html"),
+            ("/empty/", 200, "This directory is empty"),
+            ("/nothing/", 404, "Not here"),
+            ("/a.css/", 404, "Not here"),
+            ("/.git/", 404, "Not here"),
+            ("/.well-known/", 200, "security.txt"),
+        ],
+    )
+    .await;
+    let again = [("if-none-match", listed.header("etag"))];
+    assert_eq!(world.get_with("/docs/", &again).await.status(), 304);
+    let head = world.ask(Ask::method("HEAD", "/docs/")).await;
+    assert_eq!(head.answer().headers, listed.answer().headers);
+    assert_eq!(head.answer().body.len(), 0);
+}
+
+/// Returns the names in a listing, in their order.
+fn names(page: &str) -> Vec<&str> {
+    let rows = page.split("<tr><td>").skip(1);
+    rows.map(|row| {
+        row.split("<bdi>")
+            .nth(1)
+            .unwrap()
+            .split("</bdi>")
+            .next()
+            .unwrap()
+    })
+    .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_is_sorted_by_its_links() {
+    let mut world = listing();
+    for (query, expected) in [
+        ("", ["sub", "A.txt", "b.txt"]),
+        ("?sort=name&order=desc", ["sub", "b.txt", "A.txt"]),
+        ("?sort=size", ["sub", "A.txt", "b.txt"]),
+        ("?sort=size&order=desc", ["sub", "b.txt", "A.txt"]),
+        ("?sort=nonsense&order=&&&=", ["sub", "A.txt", "b.txt"]),
+    ] {
+        let page = world.get(&format!("/docs/{query}")).await;
+        assert_eq!(names(page.text()), expected, "{query}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_is_json_for_those_who_ask() {
+    let mut world = listing();
+    let response = world
+        .get_with("/docs/", &[("accept", "application/json")])
+        .await;
+    assert_eq!(response.header("content-type"), "application/json");
+    let text = response.text();
+    let parsed: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert_eq!(parsed["path"], "/docs/");
+    assert_eq!(parsed["complete"], true);
+    assert_eq!(parsed["entries"][0]["name"], "sub");
+    assert_eq!(parsed["entries"][0]["type"], "directory");
+    assert_eq!(parsed["entries"][0]["url"], "/docs/sub/");
+    assert_eq!(parsed["entries"][1]["size"], 10);
+    assert_eq!(parsed["entries"][1]["modified"], "2025-11-24T16:00:00Z");
+}
+
+/// Names are anyone's to choose.
+#[tokio::test(start_paused = true)]
+async fn no_name_in_a_listing_is_more_than_a_name() {
+    let mut world = listing();
+    let odd = [
+        "<img src=x onerror=alert(1)>",
+        "\"onmouseover=\"alert(1)",
+        "'a'&amp;",
+        "javascript:alert(1)",
+        "a?b#c%2e%",
+        "\u{202e}gpj.exe",
+        " space ",
+        "\u{e4}",
+    ];
+    for name in odd {
+        std::fs::write(world.path("/docs/").join(name), "x").unwrap();
+    }
+    symlink("/etc/passwd", world.path("/docs/outside")).unwrap();
+    symlink("b.txt", world.path("/docs/inside")).unwrap();
+    symlink("nowhere", world.path("/docs/broken")).unwrap();
+    std::fs::write(world.path("/docs/back\\slash"), "x").unwrap();
+    let page = world.get("/docs/").await;
+    let page = page.text();
+    assert!(
+        !page.contains("<img") && !page.contains("\"onmouseover"),
+        "{page}"
+    );
+    for absent in ["outside", "broken", "back\\slash", "href=\"javascript"] {
+        assert!(!page.contains(absent), "{absent}: {page}");
+    }
+    assert!(page.contains(">inside<"), "{page}");
+    // Each leads to its file.
+    let links = page.split("<tr><td><a href=\"").skip(1);
+    let links: Vec<_> = links
+        .map(|row| row.split('"').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(links.len(), odd.len() + 4);
+    for link in links {
+        let target = link.replace("&amp;", "&").replace("&#39;", "'");
+        assert!(
+            target.starts_with("/docs/") && target.is_ascii(),
+            "{target}"
+        );
+        assert_eq!(world.get(&target).await.status(), 200, "{target}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_says_that_it_is_not_whole() {
+    let mut world = listing();
+    let most = forerun::site::listing::ENTRIES_MAX;
+    let directory = world.path("/many");
+    std::fs::create_dir(&directory).unwrap();
+    for index in 0..most {
+        std::fs::write(directory.join(format!("{index}")), "").unwrap();
+    }
+    let whole = world.get("/many/").await;
+    let whole = whole.text();
+    assert!(!whole.contains("more than"), "all are there");
+    assert_eq!(names(whole).len(), most);
+    std::fs::write(directory.join("one more"), "").unwrap();
+    let cut = world.get("/many/").await;
+    let cut = cut.text();
+    assert!(
+        cut.contains("holds more than the 5000 entries"),
+        "it says so"
+    );
+    assert_eq!(names(cut).len(), most);
+}

@@ -1,0 +1,348 @@
+//! `_headers` and `_redirects`: what the author of a site says of its answers.
+
+use forerun::answer::Deliver;
+use forerun::site::{SiteError, SiteOptions, SiteRoot};
+
+use crate::client::{Ask, Response};
+use crate::world::World;
+
+const SITE: &str = "
+    //- /index.html
+    <!doctype html><link rel=stylesheet href=/a.css><p>Root
+    //- /a.css
+    b { color: red }
+    //- /b.css
+    b { color: blue }
+    //- /app/index.html
+    <!doctype html><p>App
+    //- /app/real.txt
+    real
+    //- /en/404.html
+    <!doctype html><p>Not here, sorry
+    //- /404.html
+    <!doctype html><p>Not here
+    //- /_headers
+    /*
+      X-All: 1
+      Referrer-Policy: no-referrer
+    /*.css
+      Cache-Control: public, max-age=7
+    /b.css
+      ! X-All
+      Content-Type: text/x-b
+    /app/*
+      X-Path: :splat
+    //- /_redirects
+    /old/*      /app/:splat
+    /find q=:q  /app/:q       302
+    /app/*      /app/index.html 200
+    /en/*       /en/404.html  404
+    /forced     /a.css        200!
+    /a.css      /b.css        307
+    /b.css p=1  https://other.example/b 303!
+    /about      /app
+    /lost       /nowhere      200
+    /raw*       /:splat       301
+";
+
+fn links(response: &Response) -> Vec<&str> {
+    let links = response.answer().headers.get_all("link").iter();
+    links.map(|link| link.to_str().unwrap()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn redirects_and_rewrites_lead_where_they_say() {
+    let mut world = World::new(SITE);
+    let all = [
+        ("/old/real.txt?a=b", 301, "/app/real.txt?a=b"),
+        ("/find?x=1&q=a%2Fb", 302, "/app/a%2Fb"),
+        ("/find", 404, "Not here"),
+        ("/app/deep/er", 200, "App"),
+        ("/app/real.txt", 200, "real"),
+        ("/app", 308, "/app/"),
+        ("/en/whatever", 404, "sorry"),
+        ("/forced", 200, "b {"),
+        // A file wins, unless the rule says otherwise.
+        ("/a.css", 200, "red"),
+        ("/b.css", 200, "blue"),
+        ("/b.css?p=1", 303, "https://other.example/b"),
+        ("/about", 301, "/app"),
+        ("/lost", 404, "Not here"),
+        ("/raw/evil.example", 301, "/evil.example"),
+        ("/nothing", 404, "Not here"),
+        ("//old/x", 404, "Not here"),
+    ];
+    for (target, status, said) in all.iter().chain(&all) {
+        let response = world.get(target).await;
+        assert_eq!(response.status(), *status, "{target}");
+        if (300..400).contains(status) {
+            assert_eq!(response.header("location"), *said, "{target}");
+            assert_eq!(response.header("cache-control"), "no-cache", "{target}");
+        } else {
+            assert!(
+                response.text().contains(said),
+                "{target}: {}",
+                response.text()
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_are_added_replaced_and_taken_away() {
+    let mut world = World::new(SITE).client(|client| client.push = false);
+    let fields = |response: &Response| {
+        [
+            "x-all",
+            "referrer-policy",
+            "cache-control",
+            "content-type",
+            "x-path",
+        ]
+        .map(|name| {
+            let value = response.answer().headers.get(name);
+            value
+                .map_or("-", |value| value.to_str().unwrap())
+                .to_owned()
+        })
+        .join(" | ")
+    };
+    for (target, expected) in [
+        (
+            "/",
+            "1 | no-referrer | no-cache | text/html; charset=utf-8 | -",
+        ),
+        (
+            "/a.css",
+            "1 | no-referrer | public, max-age=7 | text/css; charset=utf-8 | -",
+        ),
+        (
+            "/b.css",
+            "- | no-referrer | public, max-age=7 | text/x-b | -",
+        ),
+        (
+            "/app/x/y",
+            "1 | no-referrer | no-cache | text/html; charset=utf-8 | x/y",
+        ),
+        (
+            "/nothing",
+            "1 | no-referrer | no-cache | text/html; charset=utf-8 | -",
+        ),
+        // A redirect is none of the site's files.
+        ("/old/x", "- | - | no-cache | - | -"),
+    ] {
+        let response = world.get(target).await;
+        assert_eq!(fields(&response), expected, "{target}");
+        if response.status() == 200 {
+            let tag = response.header("etag").to_owned();
+            let fresh = world.get_with(target, &[("if-none-match", &tag)]).await;
+            assert_eq!(fresh.status(), 304, "{target}");
+            let again = fields(&fresh);
+            assert!(
+                again.contains(expected.split(" | ").nth(2).unwrap()),
+                "{target}: {again}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_pushed_has_its_own_headers() {
+    let mut world = World::new(SITE);
+    let page = world.get("/").await;
+    let pushed = page.promises[0].answer.as_ref().unwrap().as_ref().unwrap();
+    assert_eq!(pushed.headers["cache-control"], "public, max-age=7");
+    assert_eq!(pushed.headers["x-all"], "1");
+}
+
+/// What is fetched twice if it is hinted is not hinted.
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_stored_is_not_hinted() {
+    let fixture = "
+        //- /index.html
+        <!doctype html><link rel=stylesheet href=/a.css><link rel=stylesheet href=/b.css>
+        //- /a.css
+        a
+        //- /b.css
+        b
+        //- /_headers
+        /a.css
+          Cache-Control: No-Store
+    ";
+    let mut world = World::new(fixture)
+        .client(|client| client.push = false)
+        .server(|options| options.deliver = Deliver::Hints);
+    let page = world.ask(Ask::navigate("/")).await;
+    assert_eq!(links(&page), ["</b.css>; rel=preload; as=style"]);
+}
+
+const LINKED: &str = "
+    //- /index.html
+    <!doctype html><link rel=stylesheet href=/a.css><h1>Hello</h1>
+    //- /docs/index.html
+    <!doctype html><link rel=stylesheet href=/a.css><h1>Docs</h1>
+    //- /a.css
+    h1 { color: red }
+    //- /late.css
+    h1 { color: blue }
+    //- /m.js
+    1
+    //- /_headers
+    /
+      Link: </late.css>; rel=preload; as=style, </m.js>; rel=modulepreload
+      Link: <https://cdn.example>; rel=preconnect
+      Link: </nopush.js>; rel=preload; as=script; nopush
+    /docs/*
+      Link: </late.css>; rel=preload; as=style
+";
+
+#[tokio::test(start_paused = true)]
+async fn links_by_hand_are_what_is_pushed() {
+    let mut world = World::new(LINKED);
+    let page = world.get("/").await;
+    insta::assert_snapshot!(world.transcript(), @"
+        > GET /
+        < PROMISE /late.css
+        < 200 /late.css text/css 19 B, promised
+        < PROMISE /m.js
+        < 200 /m.js text/javascript 2 B, promised
+        < 200 / text/html 63 B
+    ");
+    assert_eq!(
+        links(&page),
+        [
+            "<https://cdn.example>; rel=preconnect",
+            "</nopush.js>; rel=preload; as=script; nopush"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn links_by_hand_are_what_is_hinted() {
+    for deliver in [Deliver::Auto, Deliver::Hints, Deliver::Link] {
+        let mut world = World::new(LINKED)
+            .client(|client| client.push = false)
+            .server(|options| options.deliver = deliver);
+        for ask in [Ask::navigate("/index.html"), Ask::get("/index.html")] {
+            let page = world.ask(ask).await;
+            assert_eq!(
+                links(&page),
+                [
+                    "</late.css>; rel=preload; as=style",
+                    "</m.js>; rel=modulepreload"
+                ],
+                "{deliver:?}"
+            );
+        }
+        let docs = world.get("/docs/").await;
+        assert_eq!(
+            links(&docs),
+            ["</late.css>; rel=preload; as=style"],
+            "{deliver:?}"
+        );
+    }
+}
+
+/// `forerun plan --as headers` writes what this reads.
+#[test]
+fn what_a_plan_exports_is_the_plan() {
+    let fixture = "
+        //- /index.html
+        <!doctype html><link rel=stylesheet href=/a.css media='(min-width: 1px)'>
+        <script type=module src=/m.js></script><h1>Hello</h1>
+        //- /sub dir/index.html
+        <!doctype html><link rel=stylesheet href='/a.css?x=1'><h1>Hello</h1>
+        //- /about.html
+        <!doctype html><link rel=stylesheet href=/a.css><h1>Hello</h1>
+        //- /a.css
+        @font-face { font-family: F; src: url(f.woff2) format('woff2') }
+        h1 { font-family: F }
+        //- /m.js
+        import './n.js';
+        //- /n.js
+        1
+        //- /f.woff2 size=100
+    ";
+    let fixture = fixture.replace("sub dir", "sub");
+    let world = World::new(&fixture);
+    let exported = || {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_forerun"))
+            .args(["plan", "--as", "headers", "--site"])
+            .arg(world.path("/"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = exported();
+    for said in [
+        "\n/about\n",
+        "\n/sub/index.html\n",
+        "</a.css?x=1>; rel=preload; as=style",
+    ] {
+        assert!(first.contains(said), "{said}: {first}");
+    }
+    world.write("/_headers", &first);
+    assert_eq!(
+        exported(),
+        first,
+        "the plan by hand is the plan of the graph"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_files_are_read_again_and_a_bad_one_changes_nothing() {
+    let mut world = World::new(SITE);
+    let told = async |world: &mut World| {
+        world.rest_ms(1100).await;
+        // The page for what is missing is looked at with it.
+        world.get("/").await;
+        let x = world
+            .get("/a.css")
+            .await
+            .answer()
+            .headers
+            .get("x-all")
+            .cloned();
+        let old = world.get("/old/x").await;
+        let x = x.map(|value| value.to_str().unwrap().to_owned());
+        (x.unwrap_or_default(), old.status())
+    };
+    assert_eq!(told(&mut world).await, ("1".to_owned(), 301));
+    world.write("/_headers", "/*\n  X-All: 2\n");
+    world.write("/_redirects", "/old/* / 302\n");
+    assert_eq!(told(&mut world).await, ("2".to_owned(), 302));
+    world.write("/_headers", "/*\n  Content-Length: 3\n");
+    world.write("/_redirects", "/old/* /x 299\n");
+    assert_eq!(told(&mut world).await, ("2".to_owned(), 302));
+    world.write("/_headers", "/*\n  X-All: 4\n");
+    std::fs::remove_file(world.path("/_redirects")).unwrap();
+    assert_eq!(told(&mut world).await, ("4".to_owned(), 404));
+}
+
+#[test]
+fn a_bad_file_keeps_the_server_from_starting() {
+    for (file, text, said) in [
+        (
+            "/_headers",
+            "/*\n  X-A: 1\n  Transfer-Encoding: chunked\n",
+            "line 3",
+        ),
+        (
+            "/_redirects",
+            "/a /b\n/api/* https://api.example/:splat 200\n",
+            "line 2",
+        ),
+        ("/_redirects", "/a /b 302 Country=de\n", "Country=de"),
+    ] {
+        let world = World::new(SITE);
+        world.write(file, text);
+        match SiteRoot::open(SiteOptions::new(world.path("/"))) {
+            Err(SiteError::Author { path, reason }) => {
+                assert!(path.ends_with(&file[1..]), "{path:?}");
+                assert!(reason.contains(said), "{reason}");
+            }
+            other => panic!("{file} is taken: {other:?}"),
+        }
+    }
+}
