@@ -4,9 +4,10 @@
 //! knows of streams, sockets or the disk. Read on in [`route`], [`conditional`], [`encoding`],
 //! `representation` (in which form a file is sent), [`range`], [`preload`], [`held`], `injected`
 //! (pages while their site is edited), [`requested`] (who asks meanwhile) and, for what is not of
-//! the site, [`live`]. [`policy`] is what whoever runs the server says of all answers; `listing`
-//! shows directories.
+//! the site, [`live`]. [`policy`] is what whoever runs the server says of all answers,
+//! [`authorization`] who may read any; `listing` shows directories.
 
+pub mod authorization;
 mod body;
 pub mod conditional;
 pub mod encoding;
@@ -224,7 +225,7 @@ pub fn answer(
         Admission::Refused if request.method == Method::OPTIONS => {
             from_site(request, peer, site, options, moment)
         }
-        Admission::Refused => sign_in(moment),
+        Admission::Refused => sign_in(request, moment),
     };
     if !stands_for_path(answer.head.status()) {
         dress(request, options.policy, answer.head.headers_mut());
@@ -693,10 +694,12 @@ fn redirect(status: StatusCode, location: HeaderValue, moment: &Moment) -> Answe
 }
 
 /// Answers 401.
-fn sign_in(moment: &Moment) -> Answer {
+fn sign_in(request: &Parts, moment: &Moment) -> Answer {
     const TEXT: &str = "401: sign in to read this site\n";
     let mut answer = plain(StatusCode::UNAUTHORIZED, moment);
-    answer.body = Body::Memory(Bytes::from_static(TEXT.as_bytes()));
+    if request.method != Method::HEAD {
+        answer.body = Body::Memory(Bytes::from_static(TEXT.as_bytes()));
+    }
     let headers = answer.head.headers_mut();
     for (name, value) in [
         (

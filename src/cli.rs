@@ -6,6 +6,7 @@ mod dev;
 mod manual;
 mod measure;
 mod plan;
+mod policy;
 mod serve;
 mod site;
 mod values;
@@ -14,7 +15,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::certificate::CertificateOptions;
 use crate::measure::MeasureOptions;
@@ -23,6 +24,7 @@ use crate::serve::{DevOptions, ServeOptions, limits};
 
 const SERVING: &str = "Serving";
 const AHEAD: &str = "Sending ahead";
+const ANSWERS: &str = "Answers";
 const CERTIFICATE: &str = "Certificate";
 const LIMITS: &str = "Limits (`forerun limits` lists all)";
 const LIVE: &str = "Live reload";
@@ -39,6 +41,8 @@ pub enum Command {
     Measure(Box<MeasureOptions>),
     /// Say what would be sent ahead.
     Plan(PlanOptions),
+    /// Hash the password of this user.
+    Hash(String),
     /// Say where the local authority is, and how to trust it.
     Certificate(CertificateOptions),
     /// Print what is already known.
@@ -110,6 +114,10 @@ enum Subcommands {
     Measure(Box<measure::MeasureArguments>),
     /// Show what would be sent ahead with each page, and why the rest would not
     Plan(plan::PlanArguments),
+    /// Hash a password for --auth: it is asked for, or read from standard input
+    ///
+    /// Example: forerun hash ada >> users
+    Hash(HashArguments),
     /// Show the local certificate authority, and the command that makes this system trust it
     Certificate(certificate::CertificateArguments),
     /// Print the limits: how much, which flag sets it, what who exceeds it sees
@@ -122,6 +130,12 @@ enum Subcommands {
     ///
     /// Example: forerun man dev | man -l -
     Man(manual::ManArguments),
+}
+
+#[derive(Debug, Args)]
+struct HashArguments {
+    /// The user
+    name: String,
 }
 
 /// Reads the arguments, the environment and the configuration file.
@@ -147,6 +161,7 @@ fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
             log_to_stderr("forerun=error");
             Command::Measure(Box::new(measure::measure(*measuring)?))
         }
+        Some(Subcommands::Hash(hash)) => Command::Hash(hash.name),
         Some(Subcommands::Plan(planning)) => Command::Plan(plan::plan(planning)?),
         Some(Subcommands::Certificate(arguments)) => {
             Command::Certificate(certificate::certificate(&arguments)?)

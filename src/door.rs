@@ -17,6 +17,7 @@ use self::body::Source;
 use self::limits::{Buffers, Limits};
 use self::live::Live;
 use crate::access_log::{AccessLog, Entry, Way};
+use crate::answer::authorization::Credentials;
 use crate::answer::live::Received;
 use crate::answer::route::{self, Asked, Wanted};
 use crate::answer::{
@@ -73,8 +74,14 @@ pub struct Seen<'a> {
 impl Service {
     /// Returns a snapshot that is fit to answer a request from, if none has to be waited for.
     pub fn ready(&self, request: &Parts) -> Option<Arc<Site>> {
+        if self.unverified(request).is_some() {
+            return None;
+        }
         let is_read = request.method == Method::GET || request.method == Method::HEAD;
-        if !is_read || self.reserved(request).is_some() {
+        if self.admission(request) == Admission::Refused
+            || !is_read
+            || self.reserved(request).is_some()
+        {
             return Some(self.site.snapshot());
         }
         if self.thinks_of(request.uri.path()) {
@@ -94,6 +101,10 @@ impl Service {
 
     /// Returns a snapshot that is fit to answer a request from.
     pub async fn prepare(&self, request: &Parts) -> Arc<Site> {
+        self.verify(request).await;
+        if self.admission(request) == Admission::Refused {
+            return self.site.snapshot();
+        }
         let raw = request.uri.path();
         if self.thinks_of(raw) {
             tokio::time::sleep(self.think).await;
@@ -146,7 +157,9 @@ impl Service {
         moment: &Moment,
     ) -> Answer {
         match self.reserved(request) {
-            Some(live) if peer.authority == Authority::Covered => {
+            Some(live)
+                if peer.authority == Authority::Covered && peer.admission == Admission::Granted =>
+            {
                 answer::live::answer(&live.pages, request, received, moment)
             }
             _ => {
@@ -228,8 +241,45 @@ impl Service {
     }
 
     /// Returns whether a request may be answered.
-    pub fn admission(&self, _request: &Parts) -> Admission {
-        Admission::Granted
+    pub fn admission(&self, request: &Parts) -> Admission {
+        let Some(users) = &self.options.policy.users else {
+            return Admission::Granted;
+        };
+        match Credentials::of(&request.headers) {
+            Some(credentials) if users.know(&credentials) => Admission::Granted,
+            _ => Admission::Refused,
+        }
+    }
+
+    /// Returns the credentials of a request that have to be verified before it is answered.
+    fn unverified(&self, request: &Parts) -> Option<Credentials> {
+        let users = self.options.policy.users.as_ref()?;
+        Credentials::of(&request.headers).filter(|credentials| !users.know(credentials))
+    }
+
+    /// Verifies the credentials of a request, if that has to be done. Takes long, and a few do it
+    /// at a time.
+    async fn verify(&self, request: &Parts) {
+        let Some(users) = &self.options.policy.users else {
+            return;
+        };
+        if self.unverified(request).is_none() {
+            return;
+        }
+        // The semaphore is never closed.
+        let Ok(permit) = users.permits.acquire().await else {
+            return;
+        };
+        // Whoever had the permit before may have come with the same.
+        let Some(credentials) = self.unverified(request) else {
+            return;
+        };
+        let verifying = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            users.verify(&credentials)
+        });
+        // An error is a panic there, which has been reported: nobody is admitted.
+        let _ = verifying.await;
     }
 
     /// Returns the present moment.

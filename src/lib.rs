@@ -12,6 +12,7 @@
 //! measure      root of measure: what sending ahead is worth, page by page, link by link
 //! plan         root of plan: what would be sent ahead, and why the rest would not
 //! certificate  root of certificate: the local authority, and how to trust it
+//! hash         root of hash: a password in, what --auth takes out
 //! http2        one peer: promises, 103, turns, bytes
 //! http1        the same answers over HTTP/1.1
 //! live         changes on disk -> the next snapshot -> what open pages are told
@@ -61,6 +62,7 @@ pub mod answer;
 pub mod certificate;
 pub mod cli;
 pub mod door;
+pub mod hash;
 pub mod http1;
 pub mod http2;
 pub mod hub;

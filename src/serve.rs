@@ -1,6 +1,7 @@
 //! The root of `forerun serve`: opens everything, joins every task.
 //!
-//! Read on in [`listen`] (addresses and ports) and [`runtime`] (one thread a core).
+//! Read on in [`listen`] (addresses and ports), [`runtime`] (one thread a core) and [`plaintext`]
+//! (who comes without TLS).
 
 pub mod address;
 mod admin;
@@ -8,6 +9,7 @@ mod admission;
 mod greeting;
 pub mod limits;
 mod listen;
+mod plaintext;
 pub mod qr;
 mod runtime;
 mod service_manager;
@@ -55,6 +57,8 @@ pub struct ServeOptions {
     pub exposure: Exposure,
     /// The port.
     pub port: Port,
+    /// The port on which who comes without TLS is sent to the other, if there is one.
+    pub http_port: Option<u16>,
     /// How answers are made.
     pub answer: answer::Options,
     /// What a line per answer looks like, if there is one.
@@ -137,6 +141,10 @@ async fn serve(
     let mut ends = Ends::new()?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let bound = listen::bind(sockets, &options.exposure, options.port)?;
+    let plaintext = match options.http_port {
+        Some(port) => Some(listen::bind_plaintext(&options.exposure, port)?),
+        None => None,
+    };
     let admin = match options.admin {
         Some(address) => Some(admin::bind(address).await?),
         None => None,
@@ -169,7 +177,8 @@ async fn serve(
         think: Duration::ZERO,
     });
     let runtimes = runtime::Runtimes::start(&service)?;
-    let url = greeting::print(options, edited, &bound, &service.tls, started)?;
+    let plain_port = plaintext.as_ref().map(|bound| bound.port);
+    let url = greeting::print(options, edited, &bound, plain_port, &service.tls, started)?;
     if let Some(address) = admin.as_ref().and_then(|admin| admin.local_addr().ok()) {
         tracing::info!("http://{address}/metrics and /healthz are for operators");
     }
@@ -179,6 +188,7 @@ async fn serve(
     tokio::select! {
         () = accept(&bound, &runtimes) => {}
         () = admin::run(admin.as_ref(), &service) => {}
+        () = plaintext::send_away(plaintext, &service, bound.port) => {}
         () = watch_certificates(&service, &mut hang_up) => {}
         followed = follow(edited, maker, &service, heard, &url) => followed?,
         () = ends.next() => {}

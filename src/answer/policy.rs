@@ -8,6 +8,7 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 
+use super::authorization::Users;
 use super::names_its_content;
 use crate::site::{Asset, Kind, UrlPath};
 
@@ -57,8 +58,8 @@ pub struct Policy {
     pub cors: Cors,
     /// `--secure`.
     pub secure: Secure,
-    /// Whether clients have to sign in: no cache that others share may keep an answer then.
-    pub is_private: bool,
+    /// `--auth`: who may read answers. No cache that others share may keep one then.
+    pub users: Option<Users>,
     /// `--spa`: what answers navigations that lead to nothing.
     pub spa: Option<UrlPath>,
     /// `--listing`: whether directories without a page are listed.
@@ -97,12 +98,22 @@ pub struct CacheRule {
     value: HeaderValue,
 }
 
+impl Secure {
+    /// Returns what is sent.
+    pub fn fields(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let all = (self != Self::Off).then_some(SECURE);
+        let strict = (header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
+        let strict = (self == Self::Strict).then_some(strict);
+        all.into_iter().flatten().chain(strict)
+    }
+}
+
 /// No policy at all.
 static NONE: Policy = Policy {
     cache: Vec::new(),
     cors: Cors::Own,
     secure: Secure::Off,
-    is_private: false,
+    users: None,
     spa: None,
     listing: false,
 };
@@ -158,7 +169,7 @@ impl Policy {
         if let Some(rule) = ruled {
             return rule.value.clone();
         }
-        HeaderValue::from_static(match (asset.kind, self.is_private) {
+        HeaderValue::from_static(match (asset.kind, self.users.is_some()) {
             (Kind::Page, _) => "no-cache",
             (_, false) if names_its_content(path) => "public, max-age=31536000, immutable",
             (_, true) if names_its_content(path) => "private, max-age=31536000, immutable",
@@ -172,12 +183,12 @@ impl Policy {
         if self.secure == Secure::Off {
             return;
         }
-        for (name, value) in SECURE {
+        for (name, value) in self.secure.fields() {
+            if name == header::STRICT_TRANSPORT_SECURITY && host.is_none_or(is_local) {
+                continue;
+            }
             // A listing has a stricter policy of its own.
             headers.entry(name).or_insert(value);
-        }
-        if self.secure == Secure::Strict && !host.is_some_and(is_local) {
-            headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
         }
     }
 

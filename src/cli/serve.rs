@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use super::certificate::{authority_directory, host_name};
 use super::site::{SiteArguments, site};
 use super::values::{admin, bytes, count, time_that_passes};
-use super::{AHEAD, CERTIFICATE, LIMITS, SERVING, log_to_stderr};
+use super::{AHEAD, CERTIFICATE, LIMITS, SERVING, log_to_stderr, policy};
 use crate::access_log::Format;
 use crate::answer::{Deliver, Options};
 use crate::door::limits::Limits;
@@ -62,6 +62,9 @@ pub(super) struct ServingArguments {
 
     #[command(flatten)]
     site_arguments: SiteArguments,
+
+    #[command(flatten)]
+    policy: policy::PolicyArguments,
 
     /// How it is sent
     ///
@@ -190,6 +193,9 @@ pub(super) fn serving(arguments: ServingArguments, port: u16) -> anyhow::Result<
             ),
         },
     };
+    let has_own_certificate = matches!(certificate, Certificate::Files { .. });
+    let http_port = arguments.policy.http_port;
+    let policy = policy::policy(arguments.policy, &arguments.site, has_own_certificate)?;
     Ok(ServeOptions {
         site: site(arguments.site, &arguments.site_arguments),
         certificate,
@@ -209,8 +215,9 @@ pub(super) fn serving(arguments: ServingArguments, port: u16) -> anyhow::Result<
             },
             explain: arguments.explain,
             live: None,
-            policy: Default::default(),
+            policy,
         },
+        http_port,
         log: arguments.log.map(|format| match format {
             LogArgument::Common => Format::Common,
             LogArgument::Json => Format::Json,

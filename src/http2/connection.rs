@@ -34,7 +34,9 @@ use super::receive::receive;
 use super::schedule::{SCRAP, Schedule, Sent};
 use super::stream::{self, Spending};
 use crate::answer::live::Received;
-use crate::answer::{self, Answer, Body, Held, LivePage, Moment, Peer, Pushes, Rank, preload};
+use crate::answer::{
+    self, Admission, Answer, Body, Held, LivePage, Moment, Peer, Pushes, Rank, preload,
+};
 use crate::door::body::Source;
 use crate::door::limits::Part;
 use crate::door::{self, Seen, Service};
@@ -362,6 +364,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// The 200 is not ready, so what the last snapshot knew of the page is worth a 103.
     fn early_hints(&mut self, request: &Parts) -> Option<http::HeaderMap> {
+        // Even what a page needs is nobody else's business.
+        if self.service.admission(request) == Admission::Refused {
+            return None;
+        }
         let site = self.service.site.snapshot();
         let peer = Peer {
             authority: self.service.authority(request),

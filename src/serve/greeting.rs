@@ -22,6 +22,7 @@ pub(super) fn print(
     options: &ServeOptions,
     edited: Option<&LiveOptions>,
     bound: &Bound,
+    plain_port: Option<u16>,
     tls: &Tls,
     started: Instant,
 ) -> io::Result<String> {
@@ -29,6 +30,7 @@ pub(super) fn print(
     let url = format!("https://{}:{}/", host(options), bound.port);
     let mut out = io::stdout().lock();
     let written = write(&mut out, style, &url, options, bound, tls, started).and_then(|()| {
+        policy(&mut out, style, options, plain_port)?;
         if let Some(edited) = edited {
             for warning in not_named(options, &edited.allowed_hosts, tls) {
                 writeln!(out, "  {}", style.warning(&warning))?;
@@ -80,6 +82,39 @@ fn write(
     )?;
     for warning in tls.warnings(SystemTime::now()) {
         writeln!(out, "  {}", style.warning(&warning))?;
+    }
+    Ok(())
+}
+
+/// Writes what was asked for besides: who has to sign in, and what is sent with every answer.
+fn policy(
+    out: &mut impl io::Write,
+    style: Style,
+    options: &ServeOptions,
+    plain_port: Option<u16>,
+) -> io::Result<()> {
+    let policy = options.answer.policy;
+    let mut line = |name: &str, said: &str| writeln!(out, "  {} {said}", style.faint(name));
+    if let Some(port) = plain_port {
+        line(
+            "http  ",
+            &format!("port {port} sends to https, and does nothing else"),
+        )?;
+    }
+    if policy.users.is_some() {
+        line("auth  ", "who has no name and password reads nothing")?;
+    }
+    if policy.listing {
+        line(
+            "list  ",
+            "directories without an index.html show what they hold",
+        )?;
+    }
+    for (name, value) in policy.secure.fields() {
+        line(
+            "secure",
+            &format!("{name}: {}", value.to_str().unwrap_or_default()),
+        )?;
     }
     Ok(())
 }

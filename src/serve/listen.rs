@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use futures_util::future::select_all;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -165,6 +165,27 @@ pub(super) fn bind(
             port.saturating_add(tried)
         ),
     }
+}
+
+/// Binds every address on the port for who comes without TLS.
+///
+/// # Errors
+/// It could not be had; the message names it and what to do.
+pub(super) fn bind_plaintext(exposure: &Exposure, port: u16) -> anyhow::Result<Bound> {
+    let listeners = bind_all(&exposure.listened(), port).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            anyhow!("port {port} is taken: stop what listens there, or change --http-port")
+        }
+        io::ErrorKind::PermissionDenied => {
+            anyhow!("port {port} is privileged; choose one from 1024 on with --http-port")
+        }
+        _ => anyhow!("cannot listen on port {port}: {error}"),
+    })?;
+    Ok(Bound {
+        port: listeners[0].local_addr()?.port(),
+        listeners,
+        taken: None,
+    })
 }
 
 /// Binds every address, or none. Port 0 becomes the port that the first address was given.

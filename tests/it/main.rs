@@ -19,6 +19,7 @@ mod tap;
 mod transcript;
 mod world;
 
+mod authorization;
 mod downloads;
 mod drain;
 mod editing;

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 /// Which floors the modules of a floor may name, besides their own.
 const FLOORS: &str = "
-    main         -> cli serve measure plan certificate terminal
+    main         -> cli serve measure plan certificate hash terminal
     cli          -> serve measure live plan certificate door access_log answer site tls terminal
     serve        -> live http1 http2 door access_log metrics answer hub site tls terminal
     live         -> door answer hub site terminal
     measure      -> http2 door access_log metrics answer hub site tls terminal
     plan         -> answer site terminal
     certificate  -> tls terminal
+    hash         -> answer
     http2        -> door access_log metrics answer hub site
     http1        -> door access_log metrics answer hub site
     door         -> access_log metrics answer hub site tls

@@ -1,0 +1,148 @@
+//! `--auth`: who has not signed in learns nothing, not even what a page needs.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use forerun::answer::authorization::{User, Users};
+use forerun::answer::{Deliver, Policy};
+
+use crate::client::Ask;
+use crate::world::World;
+
+const SITE: &str = "
+    //- /index.html
+    <!doctype html><link rel=stylesheet href=/a.css><p>Root
+    //- /a.css
+    @font-face { font-family: F; src: url(f.woff2) }
+    p { font-family: F }
+    //- /f.woff2
+    font
+    //- /docs/index.html
+    docs
+    //- /_redirects
+    /old /new 302!
+";
+
+fn world() -> World {
+    // `htpasswd -nbB -C 4 ada 'open sesame'`
+    let ada = "ada:$2y$04$ECOKaSV3Ubn309LyvpiSLehHUKrdpWoLmZL7hLOZM7pxgeAFIjQcK";
+    let users = Users::new(vec![User::parse(ada).unwrap()], [9; 32]).unwrap();
+    let policy: &'static Policy = Box::leak(Box::new(Policy {
+        users: Some(users),
+        listing: true,
+        ..Policy::default()
+    }));
+    World::new(SITE).server(|options| options.policy = policy)
+}
+
+fn signed(ask: Ask, credentials: &str) -> Ask {
+    ask.header(
+        "authorization",
+        &format!("Basic {}", STANDARD.encode(credentials)),
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_sign_in_is_told_to() {
+    let mut world = world();
+    for target in [
+        "/", "/a.css", "/docs", "/docs/", "/nothing", "/old", "/.git/", "/%zz",
+    ] {
+        for credentials in ["", "ada:open sesam", "ada", "eve:open sesame", ":"] {
+            for method in ["GET", "HEAD", "POST"] {
+                let mut ask = Ask::method(method, target);
+                if !credentials.is_empty() {
+                    ask = signed(ask, credentials);
+                }
+                let response = world.ask(ask).await;
+                let told = format!("{method} {target} by {credentials:?}");
+                assert_eq!(response.status(), 401, "{told}");
+                assert_eq!(
+                    response.header("www-authenticate"),
+                    "Basic realm=\"forerun\", charset=\"UTF-8\"",
+                    "{told}"
+                );
+                let headers = &response.answer().headers;
+                for name in ["etag", "link", "location", "last-modified"] {
+                    assert!(!headers.contains_key(name), "{told}: {name}");
+                }
+                assert!(
+                    response.promises.is_empty() && response.hints.is_empty(),
+                    "{told}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_signs_in_reads_the_site() {
+    let mut world = world();
+    let ada = |target: &str| signed(Ask::get(target), "ada:open sesame");
+    for _ in 0..2 {
+        let css = world.ask(ada("/a.css")).await;
+        assert_eq!(css.status(), 200);
+        // No cache that others share may keep it.
+        assert_eq!(css.header("cache-control"), "private, max-age=60");
+        assert_eq!(world.ask(ada("/nothing")).await.status(), 404);
+        assert_eq!(world.ask(ada("/old")).await.status(), 302);
+    }
+    world.reconnect().await;
+    let page = world.ask(ada("/")).await;
+    assert_eq!(page.promised(), ["/a.css", "/f.woff2"]);
+    for promise in &page.promises {
+        let headers = promise.request.headers();
+        assert!(!headers.contains_key("authorization"), "{headers:?}");
+    }
+    // It is the request that has signed in, not the connection.
+    assert_eq!(world.get("/").await.status(), 401);
+}
+
+/// A 103 goes out before the answer is ready: not to who will get a 401.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_hinted_at_what_they_may_not_read() {
+    let mut world = world()
+        .client(|client| client.push = false)
+        .server(|options| options.deliver = Deliver::Hints);
+    let ada = || signed(Ask::navigate("/"), "ada:open sesame");
+    let first = world.ask(ada()).await;
+    assert_eq!(first.hints.len(), 1);
+    world.rest_ms(1500).await;
+    for ask in [Ask::navigate("/"), signed(Ask::navigate("/"), "ada:wrong")] {
+        let refused = world.ask(ask).await;
+        assert_eq!(refused.status(), 401);
+        assert!(refused.hints.is_empty() && !refused.answer().headers.contains_key("link"));
+    }
+    world.rest_ms(1500).await;
+    assert_eq!(
+        world.ask(ada()).await.hints.len(),
+        1,
+        "the same, who signs in"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_browser_asks_before_it_signs_in() {
+    let mut world = world();
+    let options = world.ask(Ask::method("OPTIONS", "/a.css")).await;
+    assert_eq!(options.status(), 204);
+}
+
+#[tokio::test(start_paused = true)]
+async fn http1_asks_for_the_same() {
+    let mut world = world();
+    let say = |authorization: &str| {
+        format!(
+            "GET /docs/ HTTP/1.1\r\nhost: localhost\r\n{authorization}connection: close\r\n\r\n"
+        )
+    };
+    let refused = world.say(&say("")).await;
+    assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+    let ada = format!(
+        "authorization: basic {}\r\n",
+        STANDARD.encode("ada:open sesame")
+    );
+    let answer = world.say(&say(&ada)).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let twice = world.say(&say(&ada.repeat(2))).await;
+    assert!(twice.starts_with("HTTP/1.1 401 "), "{twice}");
+}
