@@ -60,8 +60,9 @@ pub(super) struct PolicyArguments {
     ///
     /// `forerun hash NAME` makes one, and so does `htpasswd -nB NAME`; other hashes, and
     /// passwords, are refused. Example: forerun --auth "$(forerun hash ada)"
-    #[arg(long, value_name = "NAME:HASH", value_parser = User::parse, help_heading = ANSWERS)]
-    auth: Vec<User>,
+    // Read later: clap would repeat what is refused, which may be a password.
+    #[arg(long, value_name = "NAME:HASH", help_heading = ANSWERS)]
+    auth: Vec<String>,
 
     /// Ask for a name and a password that this file has, a line NAME:HASH for each
     ///
@@ -88,7 +89,9 @@ pub(super) fn policy(
         .spa
         .map(|file| application(&file, site))
         .transpose()?;
-    let mut users = arguments.auth;
+    let users = arguments.auth.iter().map(|text| User::parse(text));
+    let users: Result<Vec<_>, String> = users.collect();
+    let mut users = users.map_err(|wrong| anyhow!("--auth: {wrong}"))?;
     if let Some(file) = &arguments.auth_file {
         users.extend(users_of(file)?);
     }

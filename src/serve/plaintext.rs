@@ -70,11 +70,12 @@ pub(super) async fn send_away(bound: Option<Bound>, service: &Arc<Service>, port
 async fn answer(mut stream: TcpStream, service: &Service, port: u16) -> std::io::Result<()> {
     let mut header = Vec::new();
     let verdict = loop {
-        if let Some(end) = header.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-            break judge(&header[..end], |host| service.tls.covers(host));
-        }
-        if header.len() > HEADER_BYTES_MAX {
-            break Verdict::TooLarge;
+        match header.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+            Some(end) if end <= HEADER_BYTES_MAX => {
+                break judge(&header[..end], |host| service.tls.covers(host));
+            }
+            None if header.len() <= HEADER_BYTES_MAX => {}
+            _ => break Verdict::TooLarge,
         }
         let mut piece = [0; 2048];
         match stream.read(&mut piece).await? {
