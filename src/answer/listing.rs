@@ -321,6 +321,14 @@ fn escaped(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
+            // What turns the direction of text would show `gpj.exe` as `exe.jpg`.
+            '\u{61c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => {
+                escaped.push('\u{fffd}');
+            }
             letter => escaped.push(letter),
         }
     }

@@ -342,6 +342,7 @@ async fn no_name_in_a_listing_is_more_than_a_name() {
         !page.contains("<img") && !page.contains("\"onmouseover"),
         "{page}"
     );
+    assert!(page.contains(">\u{fffd}gpj.exe<"), "{page}");
     for absent in ["outside", "broken", "back\\slash", "href=\"javascript"] {
         assert!(!page.contains(absent), "{absent}: {page}");
     }
