@@ -299,8 +299,7 @@ fn stands_for_path(status: StatusCode) -> bool {
 
 /// Adds to a header what whoever runs the server says of all answers.
 fn dress(request: &Parts, policy: &Policy, headers: &mut HeaderMap) {
-    let named = || request.headers.get(header::HOST)?.to_str().ok();
-    policy.secure(headers, request.uri.host().or_else(named));
+    policy.secure(request, headers);
     if request.method != Method::OPTIONS {
         policy.share(request.headers.get(header::ORIGIN), headers);
     }

@@ -87,16 +87,15 @@ impl Service {
         if self.thinks_of(request.uri.path()) {
             return None;
         }
-        let site = self.site.snapshot();
         let asked = Asked::by(request, self.options);
-        if route::is_sent_elsewhere(&site, asked) {
-            return Some(site);
-        }
         let path = route::decoded(request.uri.path())?;
-        let ready = self.site.ready(&path)?;
-        let is_ready = route::is_direct(&ready, asked)
-            && answer::needs_encoding(request, &ready, self.options).is_none();
-        is_ready.then_some(ready)
+        if let Some(ready) = self.site.ready(&path) {
+            let is_ready = route::is_direct(&ready, asked)
+                && answer::needs_encoding(request, &ready, self.options).is_none();
+            return is_ready.then_some(ready);
+        }
+        let site = self.site.snapshot();
+        route::is_sent_elsewhere(&site, asked).then_some(site)
     }
 
     /// Returns a snapshot that is fit to answer a request from.

@@ -7,6 +7,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use http::uri::Authority;
 
 use super::authorization::Users;
 use super::names_its_content;
@@ -179,10 +180,12 @@ impl Policy {
     }
 
     /// Adds to the header of any answer what keeps pages safe.
-    pub(super) fn secure(&self, headers: &mut HeaderMap, host: Option<&str>) {
+    pub(super) fn secure(&self, request: &Parts, headers: &mut HeaderMap) {
         if self.secure == Secure::Off {
             return;
         }
+        let named = || request.headers.get(header::HOST)?.to_str().ok();
+        let host = request.uri.host().or_else(named);
         for (name, value) in self.secure.fields() {
             if name == header::STRICT_TRANSPORT_SECURITY && host.is_none_or(is_local) {
                 continue;
@@ -239,7 +242,46 @@ fn is_preflight(request: &Parts) -> bool {
 }
 
 /// A promise never to come without TLS would hold for whatever else runs on this machine.
-fn is_local(host: &str) -> bool {
-    let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+fn is_local(authority: &str) -> bool {
+    let Ok(authority) = authority.parse::<Authority>() else {
+        return true;
+    };
+    let host = authority
+        .host()
+        .trim_matches(['[', ']'])
+        .to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost") || host.parse::<std::net::IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_vows_for_what_else_this_machine_serves() {
+        for (authority, local) in [
+            ("localhost", true),
+            ("LOCALHOST:8443", true),
+            ("app.localhost:1", true),
+            ("127.0.0.1:8443", true),
+            ("[::1]:8443", true),
+            ("192.168.1.20", true),
+            ("a b", true),
+            ("a.example", false),
+            ("a.example:8443", false),
+            ("localhost.example", false),
+        ] {
+            assert_eq!(is_local(authority), local, "{authority}");
+            let policy = Policy {
+                secure: Secure::Strict,
+                ..Policy::default()
+            };
+            let request = http::Request::get("/").header(header::HOST, authority);
+            let (request, ()) = request.body(()).unwrap().into_parts();
+            let mut headers = HeaderMap::new();
+            policy.secure(&request, &mut headers);
+            let vows = headers.contains_key(header::STRICT_TRANSPORT_SECURITY);
+            assert_eq!(vows, !local, "{authority}");
+        }
+    }
 }

@@ -438,3 +438,29 @@ async fn what_a_stream_has_said_must_get_away() {
     hub.publish("change", "x".repeat(360_000));
     world.closed(Duration::from_mins(3)).await;
 }
+
+/// A page that is shown at another path than its own follows its file, and its policy lets it.
+#[tokio::test(start_paused = true)]
+async fn a_page_at_another_path_knows_its_file() {
+    let (mut world, ..) = world();
+    world.write("/about.html", "<!doctype html><p>About");
+    world.write("/_redirects", "/old/* /about.html 200\n");
+    world.write(
+        "/_headers",
+        "/*\n  Content-Security-Policy: default-src 'none'; connect-src 'none'\n",
+    );
+    for target in ["/about", "/old/x"] {
+        let page = world.ask(Ask::navigate(target)).await;
+        let text = page.text();
+        assert!(
+            text.contains(" data-file=\"/about.html\""),
+            "{target}: {text}"
+        );
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("connect-src 'self'"), "{target}: {policy}");
+    }
+    for target in ["/about.html", "/"] {
+        let page = world.ask(Ask::navigate(target)).await;
+        assert!(!page.text().contains("data-file"), "{target}");
+    }
+}

@@ -287,3 +287,31 @@ fn files_have_paths() {
         assert_eq!(of(name).as_deref(), expected, "{name}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn headers_and_redirects_say_when_they_are_bad_and_when_they_are_mended() {
+    let (directory, root) = two_pages().await;
+    let of = |name: &str| root.url_path_of(&directory.path.join(name)).unwrap();
+    let news = |name: &str| root.refresh(&[of(name)]).instructions;
+    let good = Instructions::Good {
+        answers_differ: true,
+    };
+    for (name, bad, mended) in [
+        ("_headers", "/*\n  Date: now\n", "/*\n  X-A: 1\n"),
+        ("_redirects", "/a /b 299\n", "/a /b 302\n"),
+    ] {
+        assert_eq!(news(name), Instructions::Same, "{name}");
+        directory.write(name, bad);
+        let Instructions::Bad { file, why } = news(name) else {
+            panic!("{name} is taken");
+        };
+        assert_eq!(file, name);
+        assert!(why.starts_with("line "), "{why}");
+        assert_eq!(news(name), Instructions::Same, "{name} was told");
+        directory.write(name, mended);
+        assert_eq!(news(name), good, "{name}");
+        assert_eq!(news(name), Instructions::Same, "{name} was told");
+        fs::remove_file(directory.path.join(name)).unwrap();
+        assert_eq!(news(name), good, "{name} is gone");
+    }
+}
