@@ -215,7 +215,7 @@ fn a_file_that_is_named_must_exist() {
 
 /// Returns a value that an argument takes, as text.
 fn sample(arg: &Arg) -> String {
-    const SAMPLES: [&str; 12] = [
+    const SAMPLES: [&str; 14] = [
         "7",
         "64K",
         "1",
@@ -228,6 +228,8 @@ fn sample(arg: &Arg) -> String {
         "127.0.0.1:0",
         "https://localhost",
         "/a",
+        "*.css=no-store",
+        "ada:$2y$05$c4WoMPo3SXsafkva.HHa6u6sKulLFIKfduk6JUyh.QHa6neGeFVmG",
     ];
     if let Some(possible) = arg.get_possible_values().first() {
         return possible.get_name().to_owned();
