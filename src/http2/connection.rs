@@ -235,7 +235,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         match &drained {
             Poll::Ready(Ok(())) => {
                 self.schedule.drained();
-                if held > 0 {
+                // What answers a PING or SETTINGS would keep a peer for ever that takes nothing.
+                if std::mem::take(&mut self.outbox.borrow_mut().told().answered) {
                     self.active = Instant::now();
                 }
                 // Less than a batch may have found a gap that a full link had just left.

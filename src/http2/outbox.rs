@@ -67,6 +67,9 @@ pub(super) struct PeerTold {
     pub(super) enable_push: bool,
     /// Whether the peer has said that it takes no new streams (RFC 9113 section 6.8).
     pub(super) leaving: bool,
+    /// Whether headers or bytes of an answer were written since that was last taken: what only
+    /// acknowledges a peer's frames is no answer.
+    pub(super) answered: bool,
     /// Bytes of DATA the peer's connection window still takes.
     pub(super) window: i64,
     /// The highest promised stream id that has been written.
@@ -96,6 +99,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
             peer: PeerTold {
                 enable_push: true,
                 leaving: false,
+                answered: false,
                 window: WINDOW_INITIAL,
                 promised: 0,
                 priorities: Vec::new(),
@@ -163,7 +167,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
         let bytes = &bytes[..bytes.len().min(HELD_MAX - self.held)];
         let peer = &mut self.peer;
         self.outgoing.read(bytes, |told| match told {
-            Told::Data(length) => peer.window -= i64::from(length),
+            Told::Data(length) => {
+                peer.window -= i64::from(length);
+                peer.answered |= length > 0;
+            }
+            Told::Headers => peer.answered = true,
             Told::Promised(id) => peer.promised = peer.promised.max(id),
             _ => {}
         });
@@ -206,7 +214,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
                         peer.refused.push(id);
                     }
                 }
-                Told::Data(_) | Told::Promised(_) => {}
+                Told::Data(_) | Told::Headers | Told::Promised(_) => {}
             });
         Poll::Ready(Ok(()))
     }

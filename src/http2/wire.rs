@@ -14,6 +14,7 @@ const PAYLOAD_KEPT_MAX: usize = 256;
 const PREFACE_LENGTH: usize = 24;
 
 const DATA: u8 = 0x0;
+const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
 const PUSH_PROMISE: u8 = 0x5;
@@ -30,6 +31,8 @@ const REFUSED_STREAM: u32 = 0x7;
 pub(super) enum Told {
     /// Payload bytes of DATA, which count against the connection window.
     Data(u32),
+    /// A HEADERS, as far as it is one frame.
+    Headers,
     /// `SETTINGS_ENABLE_PUSH` (RFC 9113 section 6.5.2).
     EnablePush(bool),
     /// A WINDOW_UPDATE of the connection.
@@ -129,6 +132,7 @@ impl Frames {
         let [a, b, c, kind, flags, ..] = self.header;
         match kind {
             DATA => told(Told::Data(u32::from_be_bytes([0, a, b, c]))),
+            HEADERS => told(Told::Headers),
             SETTINGS if flags & ACK == 0 => {
                 for entry in self.payload.as_chunks::<6>().0 {
                     if u16::from_be_bytes([entry[0], entry[1]]) == SETTINGS_ENABLE_PUSH {

@@ -25,6 +25,7 @@ const SITE: &str = "
 ";
 
 const INITIAL_WINDOW_SIZE: u16 = 4;
+const PING: u8 = 6;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn reset(stream: u32) -> Vec<u8> {
@@ -182,6 +183,41 @@ async fn who_takes_nothing_is_let_go_when_its_time_is_over() {
     assert!(!stuck.is_finished());
     world.closed(STALL_MAX + 2 * SECOND).await;
     stuck.abort();
+}
+
+/// More often than any limit on time.
+const PING_EVERY: Duration = Duration::from_secs(50);
+
+/// Sends a PING every now and then until the server closes. Returns how long that took.
+async fn ping_to_the_end(raw: &mut Raw, world: &World) -> Duration {
+    let started = Instant::now();
+    while !raw.is_over() && started.elapsed() < Duration::from_hours(1) {
+        raw.say(world, &Frame::bytes(PING, 0, 0, &[7; 8])).await;
+        raw.hear(world, PING_EVERY).await;
+    }
+    started.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_nothing_and_pings_is_let_go_all_the_same() {
+    let mut world = World::new(SITE);
+    let mut raw = Raw::open(&mut world, &[(INITIAL_WINDOW_SIZE, 0)]).await;
+    raw.say(&world, &request(1, GET_LARGE)).await;
+    assert_eq!(status(&raw.hear(&world, SECOND).await, 1), Some(200));
+    let waited = ping_to_the_end(&mut raw, &world).await;
+    assert!(waited <= 2 * STALL_MAX + PING_EVERY, "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_nothing_and_pings_is_let_go_all_the_same() {
+    let idle = Duration::from_mins(3);
+    let mut world = World::new(SITE).limits(|limits| limits.idle = idle);
+    let mut raw = Raw::open(&mut world, &[]).await;
+    let waited = ping_to_the_end(&mut raw, &world).await;
+    assert!(
+        (idle..=idle + 2 * STALL_MAX + PING_EVERY).contains(&waited),
+        "{waited:?}"
+    );
 }
 
 /// A site whose large file is read from disk a piece at a time.
