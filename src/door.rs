@@ -24,7 +24,7 @@ use crate::answer::{
     self, Action, Admission, Answer, Authority, Held, LivePage, Moment, Options, Peer, Piece,
     Pushes, Streamed, Unencoded,
 };
-use crate::metrics::{Count, Metrics};
+use crate::metrics::{Count, Metrics, REASONS_MAX};
 use crate::site::plan::Skip;
 use crate::site::{Site, SiteRoot, UrlPath};
 use crate::tls::Tls;
@@ -355,20 +355,8 @@ pub fn may_reopen(tries: usize) -> bool {
     tries < REOPEN_MAX
 }
 
-/// Reasons for which a peer is not sent what a stranger would be, in the order of their numbers.
-pub const SKIPS: [Skip; 11] = [
-    Skip::Disabled,
-    Skip::Declined,
-    Skip::NotShown,
-    Skip::PeerRefused,
-    Skip::AlreadyHeld,
-    Skip::InDigest,
-    Skip::NotInMemory,
-    Skip::OverBudget,
-    Skip::PeerLimit,
-    Skip::NotStorable,
-    Skip::SeenInTime,
-];
+// Each reason is counted by itself.
+const _: () = assert!(Skip::ALL.len() <= REASONS_MAX);
 
 /// Counts an answer.
 pub fn count(service: &Service, request: &Parts, answer: &Answer) {
@@ -378,9 +366,7 @@ pub fn count(service: &Service, request: &Parts, answer: &Answer) {
         metrics.add(Count::Hinted, answer.hinted as u64);
     }
     for skip in &answer.skips {
-        if let Some(reason) = SKIPS.iter().position(|known| known == skip) {
-            metrics.count(Count::Skipped(reason));
-        }
+        metrics.count(Count::Skipped(skip.number()));
     }
 }
 

@@ -21,67 +21,77 @@ const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
 /// Reasons for which something is not sent ahead that are told apart.
 pub const REASONS_MAX: usize = 24;
 
-/// Something that is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    /// An answer to a request, by protocol and status.
-    Answered(Version, StatusCode),
-    /// Bytes of bodies, given to the transport.
-    BodyBytes(Version),
+/// Makes [`Count`] of one table, so that nothing is counted in two places, or under no name.
+macro_rules! counts {
+    ($($(#[doc = $doc:literal])+ $name:ident = $metric:literal, $help:literal;)+) => {
+        /// Something that is counted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Count {
+            /// An answer to a request, by protocol and status.
+            Answered(Version, StatusCode),
+            /// Bytes of bodies, given to the transport.
+            BodyBytes(Version),
+            /// Something was not sent ahead, for the reason of this number.
+            Skipped(usize),
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        /// What is counted by itself, in the order of its places.
+        enum Plain { $($name,)+ }
+
+        /// What is counted by itself: its metric, what that says, and its count.
+        const PLAIN_COUNTS: &[(&str, &str, Count)] = &[$(($metric, $help, Count::$name),)+];
+
+        impl Count {
+            fn place(self) -> usize {
+                match self {
+                    Self::Answered(version, status) => {
+                        ANSWERED + protocol(version) * STATUSES.len() + place_of(status)
+                    }
+                    Self::BodyBytes(version) => BODY_BYTES + protocol(version),
+                    Self::Skipped(reason) => SKIPPED + reason.min(REASONS_MAX - 1),
+                    $(Self::$name => PLAIN + Plain::$name as usize,)+
+                }
+            }
+        }
+    };
+}
+
+counts! {
     /// A connection was accepted.
-    Opened,
+    Opened = "connections_total", "Connections accepted.";
     /// A connection has ended.
-    Closed,
+    Closed = "connections_closed_total", "Connections that have ended.";
     /// A connection was closed unheard: its address has too many.
-    RefusedAddress,
+    RefusedAddress = "connections_refused_total",
+        "Connections closed unheard: their address had too many.";
     /// A connection was closed for what it held while others held too much.
-    Overcommitted,
+    Overcommitted = "connections_overcommitted_total",
+        "Connections closed for what they held while all held too much.";
     /// A request was promised.
-    Promised,
+    Promised = "promises_total", "Requests promised.";
     /// A promised answer left whole.
-    Delivered,
+    Delivered = "promises_delivered_total",
+        "Promised answers given to the transport whole: at most so many were used.";
     /// A promised answer was cut short by the peer.
-    Cancelled,
+    Cancelled = "promises_cancelled_total", "Promised answers that the peer cut short.";
     /// A promise was refused unread (RST_STREAM with REFUSED_STREAM).
-    Refused,
+    Refused = "promises_refused_total",
+        "Promises that the peer refused unread, whatever of them was on its way.";
     /// A promise never left, as its page was reset first.
-    Lost,
+    Lost = "promises_lost_total",
+        "Promises that never left, as their page was reset first; cancelled as well.";
     /// A 103 was sent.
-    Informed,
+    Informed = "informational_total", "Answers of status 103.";
     /// A link was hinted at in `Link`.
-    Hinted,
-    /// Something was not sent ahead, for the reason of this number.
-    Skipped(usize),
+    Hinted = "hints_total", "Links hinted at.";
 }
 
 const ANSWERED: usize = 0;
 const BODY_BYTES: usize = ANSWERED + PROTOCOLS.len() * STATUSES.len();
 const PLAIN: usize = BODY_BYTES + PROTOCOLS.len();
-const SKIPPED: usize = PLAIN + 11;
+const SKIPPED: usize = PLAIN + PLAIN_COUNTS.len();
 const COUNTS: usize = SKIPPED + REASONS_MAX;
-
-impl Count {
-    fn place(self) -> usize {
-        match self {
-            Self::Answered(version, status) => {
-                ANSWERED + protocol(version) * STATUSES.len() + place_of(status)
-            }
-            Self::BodyBytes(version) => BODY_BYTES + protocol(version),
-            Self::Opened => PLAIN,
-            Self::Closed => PLAIN + 1,
-            Self::RefusedAddress => PLAIN + 2,
-            Self::Overcommitted => PLAIN + 3,
-            Self::Promised => PLAIN + 4,
-            Self::Delivered => PLAIN + 5,
-            Self::Cancelled => PLAIN + 6,
-            Self::Refused => PLAIN + 7,
-            Self::Lost => PLAIN + 8,
-            Self::Informed => PLAIN + 9,
-            Self::Hinted => PLAIN + 10,
-            Self::Skipped(reason) => SKIPPED + reason.min(REASONS_MAX - 1),
-        }
-    }
-}
 
 fn protocol(version: Version) -> usize {
     usize::from(version != Version::HTTP_2)
@@ -223,7 +233,7 @@ fn write(out: &mut String, metrics: &Metrics, gauges: Gauges<'_>) -> fmt::Result
             "forerun_body_bytes_total{{protocol=\"{name}\"}} {total}"
         )?;
     }
-    for (name, help, what) in PLAIN_COUNTS {
+    for &(name, help, what) in PLAIN_COUNTS {
         head(out, name, "counter", help)?;
         writeln!(out, "forerun_{name} {}", metrics.total(what))?;
     }
@@ -266,47 +276,6 @@ fn write(out: &mut String, metrics: &Metrics, gauges: Gauges<'_>) -> fmt::Result
         gauges.lines_dropped
     )
 }
-
-const PLAIN_COUNTS: [(&str, &str, Count); 10] = [
-    ("connections_total", "Connections accepted.", Count::Opened),
-    (
-        "connections_refused_total",
-        "Connections closed unheard: their address had too many.",
-        Count::RefusedAddress,
-    ),
-    (
-        "connections_overcommitted_total",
-        "Connections closed for what they held while all held too much.",
-        Count::Overcommitted,
-    ),
-    ("promises_total", "Requests promised.", Count::Promised),
-    (
-        "promises_delivered_total",
-        "Promised answers given to the transport whole: at most so many were used.",
-        Count::Delivered,
-    ),
-    (
-        "promises_cancelled_total",
-        "Promised answers that the peer cut short.",
-        Count::Cancelled,
-    ),
-    (
-        "promises_refused_total",
-        "Promises that the peer refused unread, whatever of them was on its way.",
-        Count::Refused,
-    ),
-    (
-        "promises_lost_total",
-        "Promises that never left, as their page was reset first; cancelled as well.",
-        Count::Lost,
-    ),
-    (
-        "informational_total",
-        "Answers of status 103.",
-        Count::Informed,
-    ),
-    ("hints_total", "Links hinted at.", Count::Hinted),
-];
 
 fn versions() -> [(Version, &'static str); 2] {
     [
@@ -351,19 +320,7 @@ mod tests {
 
     #[test]
     fn each_count_has_a_place_of_its_own() {
-        let mut all = vec![
-            Count::Opened,
-            Count::Closed,
-            Count::RefusedAddress,
-            Count::Overcommitted,
-            Count::Promised,
-            Count::Delivered,
-            Count::Cancelled,
-            Count::Refused,
-            Count::Lost,
-            Count::Informed,
-            Count::Hinted,
-        ];
+        let mut all: Vec<_> = PLAIN_COUNTS.iter().map(|&(.., count)| count).collect();
         all.extend((0..REASONS_MAX).map(Count::Skipped));
         for (version, _) in versions() {
             all.push(Count::BodyBytes(version));

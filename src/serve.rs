@@ -5,20 +5,22 @@
 
 pub mod address;
 mod admin;
-mod admission;
 mod greeting;
 pub mod limits;
 mod listen;
 mod plaintext;
 pub mod qr;
 mod runtime;
+mod seats;
 mod service_manager;
+mod small_http;
 
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, SystemTime};
 
@@ -146,7 +148,7 @@ async fn serve(
         None => None,
     };
     let admin = match options.admin {
-        Some(address) => Some(admin::bind(address).await?),
+        Some(address) => Some(listen::bind_at(address, "--admin")?),
         None => None,
     };
     let others = edited.map_or(&[][..], |edited| &edited.allowed_hosts);
@@ -179,28 +181,37 @@ async fn serve(
     let runtimes = runtime::Runtimes::start(&service)?;
     let plain_port = plaintext.as_ref().map(|bound| bound.port);
     let url = greeting::print(options, edited, &bound, plain_port, &service.tls, started)?;
-    if let Some(address) = admin.as_ref().and_then(|admin| admin.local_addr().ok()) {
+    if let Some(address) = admin.as_ref().and_then(|admin| admin.address().ok()) {
         tracing::info!("http://{address}/metrics and /healthz are for operators");
     }
     service_manager::ready();
 
-    // Neither too many connections nor a slow disk may keep the server from hearing a signal.
+    let draining = Arc::new(AtomicBool::new(false));
+    let serving = async {
+        // Neither too many connections nor a slow disk may keep the server from hearing a signal.
+        tokio::select! {
+            () = accept(&bound, &runtimes) => {}
+            () = plaintext::send_away(plaintext, &service, bound.port) => {}
+            () = watch_certificates(&service, &mut hang_up) => {}
+            followed = follow(edited, maker, &service, heard, &url) => followed?,
+            () = ends.next() => {}
+        }
+        service_manager::stopping();
+        draining.store(true, Ordering::Relaxed);
+        drop(bound);
+        if let Some(live) = &service.live {
+            live.pages.hub.close();
+        }
+        tokio::select! {
+            () = runtimes.drain(DRAIN_MAX) => {}
+            () = ends.next() => {}
+        }
+        anyhow::Ok(())
+    };
+    // Operators are answered to the end.
     tokio::select! {
-        () = accept(&bound, &runtimes) => {}
-        () = admin::run(admin.as_ref(), &service) => {}
-        () = plaintext::send_away(plaintext, &service, bound.port) => {}
-        () = watch_certificates(&service, &mut hang_up) => {}
-        followed = follow(edited, maker, &service, heard, &url) => followed?,
-        () = ends.next() => {}
-    }
-    service_manager::stopping();
-    drop(bound);
-    if let Some(live) = &service.live {
-        live.pages.hub.close();
-    }
-    tokio::select! {
-        () = runtimes.drain(DRAIN_MAX) => {}
-        () = ends.next() => {}
+        served = serving => served?,
+        () = admin::run(admin.as_ref(), &service, &draining) => {}
     }
     service.log.end();
     // A terminal that takes nothing must not keep the process.

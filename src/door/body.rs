@@ -14,12 +14,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use super::limits::Part;
+use super::limits::{PIECE_LENGTH_MAX, PIECE_LENGTH_MIN, Part};
 
-/// Bytes of a file read at once, where few are read.
-const READ_LENGTH_MAX: u64 = 64 * 1024;
-/// Bytes of a file read at once, where many are.
-const READ_LENGTH_MIN: u64 = 8 * 1024;
 /// Bytes of files that the bodies of a connection hold together, once they know of each other.
 pub const READ_BYTES: u64 = 1 << 20;
 
@@ -56,7 +52,7 @@ impl Source {
             at: range.start,
             end: range.end,
             piece: Bytes::new(),
-            read_length: READ_LENGTH_MAX,
+            read_length: PIECE_LENGTH_MAX as u64,
             part,
             reading: None,
         })
@@ -108,13 +104,21 @@ impl Source {
 
     /// Says among how many bodies of a connection what they hold is shared.
     pub fn share(&mut self, bodies: usize) {
+        let share = READ_BYTES / bodies.max(1) as u64;
+        self.read_at_once(share.clamp(PIECE_LENGTH_MIN as u64, PIECE_LENGTH_MAX as u64));
+    }
+
+    /// Says how many bytes are read from disk at once.
+    pub fn read_at_once(&mut self, bytes: u64) {
         match self {
             Self::Memory(_) => {}
-            Self::File(file) => {
-                let share = READ_BYTES / bodies.max(1) as u64;
-                file.read_length = share.clamp(READ_LENGTH_MIN, READ_LENGTH_MAX);
+            Self::File(file) => file.read_length = bytes,
+            // The others have not begun.
+            Self::Joined(sources) => {
+                if let Some(first) = sources.front_mut() {
+                    first.read_at_once(bytes);
+                }
             }
-            Self::Joined(sources) => sources.iter_mut().take(1).for_each(|it| it.share(bodies)),
         }
     }
 

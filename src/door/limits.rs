@@ -2,12 +2,20 @@
 //!
 //! A limit that nobody needs to set is a constant beside what it limits; `serve::limits` lists all.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Bytes that a connection may always hold, however much all hold.
-pub const BUFFERED_LEAST: u64 = 128 * 1024;
+/// Bytes that a connection may always hold, however much all hold: a batch of frames on a slow
+/// link, or what HTTP/1.1 holds of small pieces.
+pub const BUFFERED_LEAST: u64 = 24 * 1024;
+/// Bytes held of a body at each step of its way, where little is held.
+pub const PIECE_LENGTH_MAX: usize = 64 * 1024;
+/// Bytes held of a body at each step of its way, where much is.
+pub const PIECE_LENGTH_MIN: usize = 8 * 1024;
+/// Bits of an IPv6 address that name a network: whoever has one has all addresses in it.
+const NETWORK_BITS: u32 = 64;
 
 /// What peers may take, as far as it is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +71,17 @@ impl Buffers {
         is_over.then(|| (self.most / connections().max(1)).max(BUFFERED_LEAST))
     }
 
+    /// Returns how many bytes to hold of a body at each step of its way: fewer where many
+    /// connections hold more than half of what they may.
+    pub fn piece_length(&self, connections: impl FnOnce() -> u64) -> usize {
+        if self.held() <= self.most / 2 {
+            return PIECE_LENGTH_MAX;
+        }
+        let share = self.most / 2 / connections().max(1);
+        let share = usize::try_from(share).unwrap_or(usize::MAX);
+        share.clamp(PIECE_LENGTH_MIN, PIECE_LENGTH_MAX)
+    }
+
     /// Returns a part of the count.
     pub fn part(self: &Arc<Self>) -> Part {
         Part {
@@ -103,9 +122,32 @@ impl Drop for Part {
     }
 }
 
+/// Returns what counts as one address.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let mask = u128::MAX << (u128::BITS - NETWORK_BITS);
+            Ipv6Addr::from_bits(address.to_bits() & mask).into()
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_are_small_where_many_hold_much() {
+        let buffers = Buffers::new(100 << 20);
+        let mut part = buffers.part();
+        part.set(50 << 20);
+        assert_eq!(buffers.piece_length(|| 10_000), PIECE_LENGTH_MAX);
+        part.set((50 << 20) + 1);
+        assert_eq!(buffers.piece_length(|| 10), PIECE_LENGTH_MAX);
+        assert_eq!(buffers.piece_length(|| 3_200), 16 << 10);
+        assert_eq!(buffers.piece_length(|| 10_000), PIECE_LENGTH_MIN);
+    }
 
     #[test]
     fn parts_add_up_and_end() {

@@ -1,111 +1,92 @@
 //! What operators ask: `/metrics` and `/healthz`, in plain HTTP on an address of its own.
 //!
-//! Two paths, one answer a connection: this is all of HTTP/1.1 that a monitor needs, and it shares
-//! nothing with what is served, so that it still answers when that does not.
+//! Two paths, one answer a connection: this is all of HTTP/1.1 that a monitor needs. It runs on the
+//! thread that accepts, beside those that serve, so that it answers while they are busy, and while
+//! the server drains.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context as _;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
-
-use crate::door::{SKIPS, Service};
+use super::listen::Bound;
+use super::small_http::{self, Bounds, Heard};
+use crate::door::Service;
 use crate::metrics::{self, Gauges};
+use crate::site::plan::Skip;
 
-/// Connections at once; more wait to be accepted.
-pub(super) const CONNECTIONS_MAX: usize = 16;
-/// Bytes of a request.
-pub(super) const REQUEST_BYTES_MAX: usize = 8 * 1024;
-/// A request and its answer.
-pub(super) const TIME_MAX: Duration = Duration::from_secs(5);
-/// After the system could give no connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What operators may take.
+pub(super) const BOUNDS: Bounds = Bounds {
+    connections: 16,
+    connections_per_address: 8,
+    header_bytes: 8 * 1024,
+    time: Duration::from_secs(5),
+};
 
-/// Listens on an address.
-///
-/// # Errors
-/// It cannot be had; the message names it.
-pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address} for --admin"))
-}
-
-/// Answers for ever; if nobody listens, waits for ever.
-pub(super) async fn run(listener: Option<&TcpListener>, service: &Arc<Service>) {
-    let Some(listener) = listener else {
+/// Answers for ever; if nobody listens, waits for ever. Once the server is `draining`, its health
+/// is 503: whoever spreads requests is to send it no more.
+pub(super) async fn run(bound: Option<&Bound>, service: &Arc<Service>, draining: &Arc<AtomicBool>) {
+    let Some(bound) = bound else {
         return std::future::pending().await;
     };
-    let is_local = listener
-        .local_addr()
+    let is_local = bound
+        .address()
         .is_ok_and(|address| address.ip().is_loopback());
-    let mut open = JoinSet::new();
-    loop {
-        while open.len() >= CONNECTIONS_MAX {
-            open.join_next().await;
+    let (service, draining) = (Arc::clone(service), Arc::clone(draining));
+    let answer = move |heard: Heard<'_>| match heard {
+        Heard::Header(header) => {
+            let head = String::from_utf8_lossy(header);
+            let health = Health::of(draining.load(Ordering::Relaxed));
+            answer(&head, &service, health, is_local)
         }
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let service = Arc::clone(service);
-                open.spawn(async move {
-                    let said = timeout(TIME_MAX, converse(stream, &service, is_local)).await;
-                    if !matches!(said, Ok(Ok(()))) {
-                        tracing::debug!(%peer, "an administrator was not answered");
-                    }
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept an administrator's connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-        while open.try_join_next().is_some() {}
-    }
-}
-
-async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: T,
-    service: &Service,
-    is_local: bool,
-) -> std::io::Result<()> {
-    let mut request = Vec::new();
-    let mut limited = (&mut stream).take(REQUEST_BYTES_MAX as u64);
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-        if limited.read_buf(&mut request).await? == 0 {
-            break;
-        }
-    }
-    let answer = answer(&String::from_utf8_lossy(&request), service, is_local);
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await
-}
-
-/// Returns the answer to a request, as it goes out.
-fn answer(request: &str, service: &Service, is_local: bool) -> String {
-    let head = request.split_once("\r\n\r\n").map(|(head, _)| head);
-    let (status, kind, body) = match head.map(|head| read(head, is_local)) {
-        None => ("400 Bad Request", TEXT, "no request\n".to_owned()),
-        Some(Err(status)) => (status, TEXT, format!("{status}\n")),
-        Some(Ok(Asked::Health)) => ("200 OK", TEXT, "ok\n".to_owned()),
-        Some(Ok(Asked::Metrics)) => ("200 OK", METRICS, text(service)),
+        Heard::TooLong => response(TOO_LARGE, TEXT, &format!("{TOO_LARGE}\n")),
     };
-    let mut answer = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
-         Cache-Control: no-store\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    if !request.starts_with("HEAD ") {
-        answer.push_str(&body);
+    small_http::answer_all(bound, BOUNDS, Arc::new(answer)).await;
+}
+
+/// Returns the answer to a request's head, as it goes out.
+fn answer(head: &str, service: &Service, health: Health, is_local: bool) -> String {
+    let mut answer = match (read(head, is_local), health) {
+        (Err(status), _) => response(status, TEXT, &format!("{status}\n")),
+        (Ok(Asked::Health), Health::Up) => response("200 OK", TEXT, "ok\n"),
+        (Ok(Asked::Health), Health::Draining) => {
+            response("503 Service Unavailable", TEXT, "draining\n")
+        }
+        (Ok(Asked::Metrics), _) => response("200 OK", METRICS, &text(service)),
+    };
+    if head.starts_with("HEAD ")
+        && let Some(end) = answer.find("\r\n\r\n")
+    {
+        answer.truncate(end + 4);
     }
     answer
 }
 
+fn response(status: &str, kind: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
+         Cache-Control: no-store\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 const TEXT: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+const TOO_LARGE: &str = "431 Request Header Fields Too Large";
+
+/// How the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Up,
+    /// It was told to stop, and finishes what it has begun.
+    Draining,
+}
+
+impl Health {
+    fn of(draining: bool) -> Self {
+        if draining { Self::Draining } else { Self::Up }
+    }
+}
 
 /// What may be asked.
 #[derive(Debug, PartialEq, Eq)]
@@ -153,7 +134,7 @@ fn is_address(host: &str) -> bool {
 }
 
 fn text(service: &Service) -> String {
-    let reasons: Vec<_> = SKIPS.iter().map(ToString::to_string).collect();
+    let reasons: Vec<_> = Skip::ALL.iter().map(ToString::to_string).collect();
     let gauges = Gauges {
         buffered_bytes: service.buffers.held(),
         lines_dropped: service.log.dropped(),

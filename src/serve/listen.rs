@@ -93,6 +93,11 @@ pub(super) struct Bound {
 }
 
 impl Bound {
+    /// Returns the first address, with its port.
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+        self.listeners[0].local_addr()
+    }
+
     /// Accepts the next connection on any address.
     pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let accepts = self
@@ -172,14 +177,34 @@ pub(super) fn bind(
 /// # Errors
 /// It could not be had; the message names it and what to do.
 pub(super) fn bind_plaintext(exposure: &Exposure, port: u16) -> anyhow::Result<Bound> {
-    let listeners = bind_all(&exposure.listened(), port).map_err(|error| match error.kind() {
+    bind_only(&exposure.listened(), port, "--http-port")
+}
+
+/// Binds one address that `flag` names; IPv6's for all is IPv4's as well.
+///
+/// # Errors
+/// It could not be had; the message names it and what to do.
+pub(super) fn bind_at(address: SocketAddr, flag: &str) -> anyhow::Result<Bound> {
+    let addresses = match address.ip() {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Exposure::Everywhere.listened(),
+        one => vec![one],
+    };
+    bind_only(&addresses, address.port(), flag)
+}
+
+fn bind_only(addresses: &[IpAddr], port: u16, flag: &str) -> anyhow::Result<Bound> {
+    let listeners = bind_all(addresses, port).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
-            anyhow!("port {port} is taken: stop what listens there, or change --http-port")
+            anyhow!("port {port} is taken: stop what listens there, or change {flag}")
         }
         io::ErrorKind::PermissionDenied => {
-            anyhow!("port {port} is privileged; choose one from 1024 on with --http-port")
+            anyhow!("port {port} is privileged; choose one from 1024 on with {flag}")
         }
-        _ => anyhow!("cannot listen on port {port}: {error}"),
+        io::ErrorKind::AddrNotAvailable => anyhow!(
+            "{} is no address of this machine; change {flag}",
+            addresses[0]
+        ),
+        _ => anyhow!("cannot listen on port {port} of {addresses:?}: {error}"),
     })?;
     Ok(Bound {
         port: listeners[0].local_addr()?.port(),

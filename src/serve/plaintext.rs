@@ -1,26 +1,22 @@
 //! Who comes without TLS: sent to where there is some, and nothing else.
 //!
-//! One request a connection, read within limits; nothing of it is served, logged or kept. What is
-//! sent back names a host that the certificate speaks for, never one that a stranger made up.
+//! Nothing of a request is served, logged or kept. What is sent back names a host that the
+//! certificate speaks for, never one that a stranger made up.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-
 use super::listen::Bound;
+use super::small_http::{self, Bounds, Heard};
 use crate::door::Service;
 
-/// Connections at once; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 256;
-/// Bytes of a request's header.
-const HEADER_BYTES_MAX: usize = 8 * 1024;
-/// From the connection's start to its end.
-const CONNECTION_MAX: Duration = Duration::from_secs(10);
-/// After the system could give no connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What who comes without TLS may take.
+pub(super) const BOUNDS: Bounds = Bounds {
+    connections: 256,
+    connections_per_address: 32,
+    header_bytes: 8 * 1024,
+    time: Duration::from_secs(10),
+};
 
 /// What a request deserves.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,58 +37,15 @@ pub(super) async fn send_away(bound: Option<Bound>, service: &Arc<Service>, port
     let Some(bound) = bound else {
         return std::future::pending().await;
     };
-    let mut open = JoinSet::new();
-    loop {
-        tokio::select! {
-            Some(ended) = open.join_next() => {
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a connection failed unexpectedly");
-                }
-            }
-            accepted = bound.accept(), if open.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, _)) => {
-                    let service = Arc::clone(service);
-                    open.spawn(async move {
-                        let answering = answer(stream, &service, port);
-                        // Whoever is slow is cut off, and whoever leaves is gone.
-                        let _ = tokio::time::timeout(CONNECTION_MAX, answering).await;
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
-    }
-}
-
-async fn answer(mut stream: TcpStream, service: &Service, port: u16) -> std::io::Result<()> {
-    let mut header = Vec::new();
-    let verdict = loop {
-        match header.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-            Some(end) if end <= HEADER_BYTES_MAX => {
-                break judge(&header[..end], |host| service.tls.covers(host));
-            }
-            None if header.len() <= HEADER_BYTES_MAX => {}
-            _ => break Verdict::TooLarge,
-        }
-        let mut piece = [0; 2048];
-        match stream.read(&mut piece).await? {
-            0 => return Ok(()),
-            length => header.extend_from_slice(&piece[..length]),
-        }
+    let service = Arc::clone(service);
+    let answer = move |heard: Heard<'_>| {
+        let verdict = match heard {
+            Heard::Header(header) => judge(header, |host| service.tls.covers(host)),
+            Heard::TooLong => Verdict::TooLarge,
+        };
+        verdict.response(port)
     };
-    stream.write_all(verdict.response(port).as_bytes()).await?;
-    stream.shutdown().await?;
-    // What it goes on to say is taken, so that closing does not take the answer from it.
-    let mut rest = [0; 2048];
-    for _ in 0..HEADER_BYTES_MAX / rest.len() {
-        if stream.read(&mut rest).await? == 0 {
-            break;
-        }
-    }
-    Ok(())
+    small_http::answer_all(&bound, BOUNDS, Arc::new(answer)).await;
 }
 
 /// Judges the header of a request, without the empty line at its end (RFC 9112 sections 3 and 5).

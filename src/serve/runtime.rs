@@ -14,8 +14,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio_rustls::TlsAcceptor;
 
-use super::admission::{Admission, Ticket};
+use super::seats::{Seat, Seats};
+use super::small_http::ACCEPT_PAUSE;
 use crate::door::Service;
+use crate::metrics::{Count, Metrics};
 use crate::{http1, http2};
 
 /// Connections on their way to a runtime.
@@ -24,8 +26,6 @@ const HAND_OVER_MAX: usize = 256;
 pub(super) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// The TLS handshake, once the server is told to stop: nothing was asked on it yet.
 const HANDSHAKE_DRAIN_MAX: Duration = Duration::from_secs(1);
-/// After the system could give no connection: it is short of something that time gives back.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes the kernel may hold unsent, so that what is urgent never waits behind what is not.
 const UNSENT_MAX: u32 = 16 * 1024;
 
@@ -35,7 +35,8 @@ pub(super) struct Runtimes {
     all: Vec<Runtime>,
     drain: watch::Sender<bool>,
     connections_max: usize,
-    admission: Arc<Admission>,
+    seats: Arc<Seats>,
+    metrics: Arc<Metrics>,
 }
 
 /// A connection on its way to a runtime.
@@ -43,7 +44,30 @@ pub(super) struct Runtimes {
 struct Accepted {
     stream: std::net::TcpStream,
     peer: SocketAddr,
-    ticket: Ticket,
+    seat: Counted,
+}
+
+/// A seat, counted among the connections that are open.
+#[derive(Debug)]
+struct Counted {
+    _seat: Seat,
+    metrics: Arc<Metrics>,
+}
+
+impl Counted {
+    fn new(seat: Seat, metrics: &Arc<Metrics>) -> Self {
+        metrics.count(Count::Opened);
+        Self {
+            _seat: seat,
+            metrics: Arc::clone(metrics),
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.metrics.count(Count::Closed);
+    }
 }
 
 #[derive(Debug)]
@@ -69,10 +93,8 @@ impl Runtimes {
             all,
             drain,
             connections_max: service.limits.connections,
-            admission: Admission::new(
-                service.limits.connections_per_address,
-                Arc::clone(&service.metrics),
-            ),
+            seats: Seats::new(service.limits.connections_per_address),
+            metrics: Arc::clone(&service.metrics),
         })
     }
 
@@ -85,9 +107,11 @@ impl Runtimes {
                 return tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         };
-        let Some(ticket) = self.admission.admit(peer.ip()) else {
+        let Some(seat) = self.seats.take(peer.ip()) else {
+            self.metrics.count(Count::RefusedAddress);
             return tracing::debug!(%peer, "too many connections from there: closed");
         };
+        let seat = Counted::new(seat, &self.metrics);
         let loads = || {
             self.all
                 .iter()
@@ -105,11 +129,7 @@ impl Runtimes {
         };
         match stream.into_std() {
             Ok(stream) => {
-                let accepted = Accepted {
-                    stream,
-                    peer,
-                    ticket,
-                };
+                let accepted = Accepted { stream, peer, seat };
                 least.load.fetch_add(1, Ordering::Relaxed);
                 if least.connections.send(accepted).await.is_err() {
                     tracing::error!("a runtime has ended: its connection is dropped");
@@ -194,11 +214,11 @@ async fn connect(
                 }
             }
             next = accepted.recv() => match next {
-                Some(Accepted { stream, peer, ticket }) => {
+                Some(Accepted { stream, peer, seat }) => {
                     let serving = serve(stream, peer, Arc::clone(&service), drained.clone());
                     open.spawn_local(async move {
                         serving.await;
-                        drop(ticket);
+                        drop(seat);
                     });
                 }
                 None => break,

@@ -99,6 +99,64 @@ pub enum Skip {
     SeenInTime,
 }
 
+impl Skip {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 23] = [
+        Self::Obstacle(Obstacle::CrossOrigin),
+        Self::Obstacle(Obstacle::Missing),
+        Self::Obstacle(Obstacle::Lazy),
+        Self::Obstacle(Obstacle::DependsOnClient),
+        Self::Obstacle(Obstacle::Nopush),
+        Self::Obstacle(Obstacle::Nomodule),
+        Self::Obstacle(Obstacle::Unused),
+        Self::Obstacle(Obstacle::NotRendered),
+        Self::NotCritical,
+        Self::NotEveryClient,
+        Self::TooMany,
+        Self::Disabled,
+        Self::Overridden,
+        Self::Declined,
+        Self::NotShown,
+        Self::PeerRefused,
+        Self::AlreadyHeld,
+        Self::InDigest,
+        Self::NotInMemory,
+        Self::OverBudget,
+        Self::PeerLimit,
+        Self::NotStorable,
+        Self::SeenInTime,
+    ];
+
+    /// Returns its number, by which it is counted: its place in [`Self::ALL`].
+    pub fn number(self) -> usize {
+        match self {
+            Self::Obstacle(Obstacle::CrossOrigin) => 0,
+            Self::Obstacle(Obstacle::Missing) => 1,
+            Self::Obstacle(Obstacle::Lazy) => 2,
+            Self::Obstacle(Obstacle::DependsOnClient) => 3,
+            Self::Obstacle(Obstacle::Nopush) => 4,
+            Self::Obstacle(Obstacle::Nomodule) => 5,
+            Self::Obstacle(Obstacle::Unused) => 6,
+            Self::Obstacle(Obstacle::NotRendered) => 7,
+            Self::NotCritical => 8,
+            Self::NotEveryClient => 9,
+            Self::TooMany => 10,
+            Self::Disabled => 11,
+            Self::Overridden => 12,
+            Self::Declined => 13,
+            Self::NotShown => 14,
+            Self::PeerRefused => 15,
+            Self::AlreadyHeld => 16,
+            Self::InDigest => 17,
+            Self::NotInMemory => 18,
+            Self::OverBudget => 19,
+            Self::PeerLimit => 20,
+            Self::NotStorable => 21,
+            Self::SeenInTime => 22,
+        }
+    }
+}
+
 impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -402,6 +460,15 @@ fn listed_only(site: &Site, url: &SiteUrl) -> Subresource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_reason_has_the_number_of_its_place() {
+        let numbers = Skip::ALL.map(Skip::number);
+        assert!(numbers.into_iter().eq(0..Skip::ALL.len()), "{numbers:?}");
+        let labels: std::collections::HashSet<_> =
+            Skip::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(labels.len(), Skip::ALL.len());
+    }
 
     #[test]
     fn an_override_names_the_place_of_a_mistake() {
