@@ -119,6 +119,8 @@ pub enum Way {
     Asked(Method),
     /// It was promised.
     Pushed,
+    /// What the peer sent could not be read as a request.
+    Unread,
 }
 
 impl Entry {
@@ -144,6 +146,7 @@ impl Entry {
             "method": match &self.way {
                 Way::Asked(method) => method.as_str(),
                 Way::Pushed => "GET",
+                Way::Unread => "-",
             },
             "target": self.target,
             "protocol": format!("{:?}", self.version),
@@ -166,6 +169,7 @@ impl fmt::Display for Entry {
         let method = match &self.way {
             Way::Asked(method) => method.as_str(),
             Way::Pushed => "PUSH",
+            Way::Unread => "-",
         };
         write!(f, "{} - - [{time}] \"{method} ", self.peer)?;
         // A target is printable ASCII but for what a log reader would trip over.

@@ -113,6 +113,8 @@ pub enum Admission {
     Granted,
     /// It has to sign in: 401.
     Refused,
+    /// Whether it may could not be found out yet, as too many sign in: 503.
+    Busy,
 }
 
 /// Whether a peer takes pushes.
@@ -227,6 +229,7 @@ pub fn answer(
             from_site(request, peer, site, options, moment)
         }
         Admission::Refused => instead::sign_in(request, moment),
+        Admission::Busy => instead::busy(request, moment),
     };
     if !stands_for_path(answer.head.status()) {
         dress(request, options.policy, answer.head.headers_mut());
@@ -653,6 +656,14 @@ pub fn names_its_content(path: &str) -> bool {
         let word = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         part.len() >= 8 && mixed && (hex || (cases && word))
     })
+}
+
+/// Returns the answer to a request that cannot be answered for reasons of ours: 500.
+pub fn failed(moment: &Moment) -> Answer {
+    let mut answer = plain(StatusCode::INTERNAL_SERVER_ERROR, moment);
+    let headers = answer.head.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
 }
 
 /// Returns an answer with a status and no body.

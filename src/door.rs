@@ -5,17 +5,20 @@
 pub mod body;
 pub mod limits;
 pub mod live;
+pub mod sign_in;
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Version, header};
+use http::{HeaderValue, Method, StatusCode, Version, header};
 
 use self::body::Source;
 use self::limits::{Buffers, Limits};
 use self::live::Live;
+use self::sign_in::SignIns;
 use crate::access_log::{AccessLog, Entry, Way};
 use crate::answer::authorization::Credentials;
 use crate::answer::live::Received;
@@ -53,6 +56,8 @@ pub struct Service {
     pub limits: Limits,
     /// The bytes that are held for all peers.
     pub buffers: Arc<Buffers>,
+    /// The turns at verifying credentials.
+    pub sign_ins: Arc<SignIns>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The wall clock.
@@ -98,11 +103,11 @@ impl Service {
         route::is_sent_elsewhere(&site, asked).then_some(site)
     }
 
-    /// Returns a snapshot that is fit to answer a request from.
-    pub async fn prepare(&self, request: &Parts) -> Arc<Site> {
-        self.verify(request).await;
-        if self.admission(request) == Admission::Refused {
-            return self.site.snapshot();
+    /// Returns a snapshot that is fit to answer a request from, and whether that may be done.
+    pub async fn prepare(&self, request: &Parts, peer: IpAddr) -> (Arc<Site>, Admission) {
+        let admission = self.verify(request, peer).await;
+        if admission != Admission::Granted {
+            return (self.site.snapshot(), admission);
         }
         let raw = request.uri.path();
         if self.thinks_of(raw) {
@@ -113,7 +118,7 @@ impl Service {
         if let Some(Unencoded { asset, coding }) = unencoded {
             self.site.encode_now(&asset, coding).await;
         }
-        site
+        (site, admission)
     }
 
     async fn look_up(&self, request: &Parts) -> Arc<Site> {
@@ -256,29 +261,31 @@ impl Service {
         Credentials::of(&request.headers).filter(|credentials| !users.know(credentials))
     }
 
-    /// Verifies the credentials of a request, if that has to be done. Takes long, and a few do it
-    /// at a time.
-    async fn verify(&self, request: &Parts) {
+    /// Verifies the credentials of a request, if that has to be done, and returns whether it may
+    /// be answered. Takes long, and few do it at a time.
+    async fn verify(&self, request: &Parts, peer: IpAddr) -> Admission {
         let Some(users) = &self.options.policy.users else {
-            return;
+            return Admission::Granted;
         };
         if self.unverified(request).is_none() {
-            return;
+            return self.admission(request);
         }
-        // The semaphore is never closed.
-        let Ok(permit) = users.permits.acquire().await else {
-            return;
-        };
-        // Whoever had the permit before may have come with the same.
+        let turn = self.sign_ins.turn(peer).await;
+        // Whoever had the turn before may have come with the same.
         let Some(credentials) = self.unverified(request) else {
-            return;
+            return self.admission(request);
+        };
+        let Some(turn) = turn else {
+            return Admission::Busy;
         };
         let verifying = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            // It ends with the verifying, even if the peer has left by then.
+            let _turn = turn;
             users.verify(&credentials)
         });
         // An error is a panic there, which has been reported: nobody is admitted.
         let _ = verifying.await;
+        self.admission(request)
     }
 
     /// Returns the present moment.
@@ -336,13 +343,14 @@ pub fn answer_plainly(
     service: &Service,
     request: &Parts,
     received: &Received,
+    admission: Admission,
     seen: Seen<'_>,
     moment: &Moment,
 ) -> Answer {
     let held = Held::default();
     let peer = Peer {
         authority: service.authority(request),
-        admission: service.admission(request),
+        admission,
         pushes: Pushes::Refused,
         held: &held,
         informed: false,
@@ -374,7 +382,7 @@ pub fn count(service: &Service, request: &Parts, answer: &Answer) {
 /// of the site: who edits one looks for what it is asked for.
 pub fn entry(
     service: &Service,
-    peer: std::net::IpAddr,
+    peer: IpAddr,
     request: &Parts,
     answer: &Answer,
     moment: &Moment,
@@ -397,6 +405,23 @@ pub fn entry(
             hinted: answer.hinted,
         })
     })
+}
+
+/// Counts and logs an answer to what could not be read as a request, and so was never ours to
+/// answer.
+pub fn note_unread(service: &Service, peer: IpAddr, version: Version, status: StatusCode) {
+    service.metrics.count(Count::Answered(version, status));
+    service.log.write(Entry {
+        peer,
+        time: (service.now)(),
+        way: Way::Unread,
+        target: "-".to_owned(),
+        version,
+        status,
+        bytes: 0,
+        promised: Vec::new(),
+        hinted: 0,
+    });
 }
 
 #[cfg(test)]

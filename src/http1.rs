@@ -1,8 +1,10 @@
 //! The fallback door: the same answers over HTTP/1.1, without promises and without 103.
 //!
-//! hyper speaks the protocol; this turns its requests into answers and its polls into bytes.
+//! hyper speaks the protocol; this turns its requests into answers and its polls into bytes. Read on
+//! in [`outlet`] (what is held on the way to the socket).
 
-use std::cell::Cell;
+mod outlet;
+
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
@@ -24,9 +26,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
+use self::outlet::{Outlet, Progress};
 use crate::access_log::Entry;
-use crate::answer::Body;
 use crate::answer::live::Received;
+use crate::answer::{self, Body};
 use crate::door::body::Source;
 use crate::door::{self, Seen, Service};
 use crate::hub::sse::Feed;
@@ -41,9 +44,7 @@ pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Fields of a request's header.
 pub const HEADER_FIELDS_MAX: usize = 100;
 /// How long the end of a request's body is waited for, if it is wanted.
-const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
-/// Bytes of a body handed to hyper at once.
-const PIECE_LENGTH: usize = 64 * 1024;
+pub const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Serves a peer until it leaves, fails, or is drained.
 pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
@@ -53,6 +54,7 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     mut drain: watch::Receiver<bool>,
 ) {
     let progress = Rc::new(Progress::default());
+    let outlet = Outlet::new(stream, Rc::clone(&progress));
     let header_wait_max = HEADER_WAIT_MAX.min(service.limits.idle);
     let answering = service_fn(|request: http::Request<hyper::body::Incoming>| {
         let (service, progress) = (Arc::clone(&service), Rc::clone(&progress));
@@ -70,15 +72,30 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
         .header_read_timeout(header_wait_max)
         .max_buf_size(HEADER_BYTES_MAX)
         .max_headers(HEADER_FIELDS_MAX)
-        .serve_connection(TokioIo::new(stream), answering);
+        .serve_connection(TokioIo::new(outlet), answering);
     let mut connection = pin!(connection);
-    let mut seen = progress.bytes.get();
+    let mut buffered = service.buffers.part();
+    let mut seen = progress.taken();
     loop {
+        let going_on = poll_fn(|cx| {
+            let polled = connection.as_mut().poll(cx);
+            buffered.set(progress.held());
+            match polled {
+                Poll::Ready(end) => Poll::Ready(Some(end)),
+                Poll::Pending if is_overcommitted(&service, &progress) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        });
         tokio::select! {
             biased;
-            end = connection.as_mut() => {
-                if let Err(error) = end {
-                    tracing::debug!(%peer, %error, "HTTP/1.1 connection failed");
+            end = going_on => {
+                match end {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => note_failure(&service, peer, &error),
+                    None => {
+                        tracing::debug!(%peer, "too much is held for it: closed");
+                        service.metrics.count(Count::Overcommitted);
+                    }
                 }
                 return;
             }
@@ -87,22 +104,33 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
                 connection.as_mut().graceful_shutdown();
             }
             () = tokio::time::sleep(STALL_MAX) => {
-                if progress.answering.get() > 0 && progress.bytes.get() == seen {
+                if progress.answering.get() > 0 && progress.taken() == seen {
                     tracing::debug!(%peer, "the peer takes nothing: connection closed");
                     return;
                 }
-                seen = progress.bytes.get();
+                seen = progress.taken();
             }
         }
     }
 }
 
-/// What a connection's bodies tell its driver.
-#[derive(Debug, Default)]
-struct Progress {
-    bytes: Cell<u64>,
-    answering: Cell<u32>,
-    draining: Cell<bool>,
+/// Returns whether the peer leaves more than its share, while all together leave too much.
+fn is_overcommitted(service: &Service, progress: &Progress) -> bool {
+    let share = service.buffers.share_of(|| service.metrics.open());
+    share.is_some_and(|share| (progress.held() + progress.read.get()) as u64 > share)
+}
+
+/// Says why a connection failed. hyper answers what it cannot read by itself, and tells afterwards.
+fn note_failure(service: &Service, peer: IpAddr, error: &hyper::Error) {
+    tracing::debug!(%peer, %error, "HTTP/1.1 connection failed");
+    let status = if error.is_parse_too_large() {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+    } else if error.is_parse() && !error.is_parse_version_h2() {
+        StatusCode::BAD_REQUEST
+    } else {
+        return;
+    };
+    door::note_unread(service, peer, Version::HTTP_11, status);
 }
 
 async fn respond(
@@ -115,17 +143,17 @@ async fn respond(
     let mut tries = 0;
     loop {
         let live = service.live_page();
-        let site = match service.ready(&request) {
-            Some(site) => site,
-            None => service.prepare(&request).await,
+        let (site, admission) = match service.ready(&request) {
+            Some(site) => (site, service.admission(&request)),
+            None => service.prepare(&request, peer).await,
         };
         let moment = service.moment();
         let seen = Seen { site: &site, live };
-        let mut answer = door::answer_plainly(&service, &request, &received, seen, &moment);
+        let mut answer =
+            door::answer_plainly(&service, &request, &received, admission, seen, &moment);
         if let Some(action) = answer.action.take() {
             service.act(action);
         }
-        let entry = door::entry(&service, peer, &request, &answer, &moment);
         let body = std::mem::replace(&mut answer.body, Body::Empty);
         let content = match body {
             Body::Empty => Content::Source(Source::Memory(Bytes::new())),
@@ -141,25 +169,19 @@ async fn respond(
                     continue;
                 }
                 Err(error) => {
-                    let target = crate::answer::target(&request);
+                    let target = answer::target(&request);
                     tracing::warn!(target, %error, "cannot open a file");
-                    return failed(service, progress);
+                    answer = answer::failed(&moment);
+                    Content::Source(Source::Memory(Bytes::new()))
                 }
             },
         };
+        let entry = door::entry(&service, peer, &request, &answer, &moment);
         door::count(&service, &request, &answer);
         return answer
             .head
             .map(|()| Stream::new(content, entry, service, progress));
     }
-}
-
-fn failed(service: Arc<Service>, progress: Rc<Progress>) -> Response<Stream> {
-    let nothing = Content::Source(Source::Memory(Bytes::new()));
-    let body = Stream::new(nothing, None, service, progress);
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
 }
 
 /// Reads a wanted body to its end, or as far as it comes in time.
@@ -223,13 +245,27 @@ impl HttpBody for Stream {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let draining = self.progress.draining.get();
-        let piece = match &mut self.content {
+        let Self {
+            content,
+            service,
+            progress,
+            ..
+        } = &mut *self;
+        let piece = match content {
             Content::Source(source) if source.left() == 0 => return Poll::Ready(None),
-            // An error ends the connection before the promised length: the client sees it is cut.
-            Content::Source(source) => ready!(source.poll_take(cx, PIECE_LENGTH))?,
+            Content::Source(source) => {
+                let most = service.buffers.piece_length(|| service.metrics.open());
+                progress.piece_length.set(most);
+                source.read_at_once(most as u64);
+                let taken = ready!(source.poll_take(cx, most));
+                progress.read.set(source.held());
+                // It ends the connection before the promised length: the client sees it is cut.
+                taken.inspect_err(|error| {
+                    tracing::warn!(%error, "a file changed while it was sent; its connection ends");
+                })?
+            }
             Content::Feed(feed) => {
-                if draining {
+                if progress.draining.get() {
                     feed.close();
                 }
                 match ready!(feed.poll_next(cx)) {
@@ -240,7 +276,7 @@ impl HttpBody for Stream {
         };
         let length = piece.len() as u64;
         self.sent += length;
-        self.progress.bytes.set(self.progress.bytes.get() + length);
+        self.progress.give(piece.len());
         let sent = Count::BodyBytes(Version::HTTP_11);
         self.service.metrics.add(sent, length);
         Poll::Ready(Some(Ok(Frame::data(piece))))
@@ -260,9 +296,11 @@ impl HttpBody for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.progress
-            .answering
-            .set(self.progress.answering.get() - 1);
+        let Progress {
+            answering, read, ..
+        } = &*self.progress;
+        answering.set(answering.get() - 1);
+        read.set(0);
         if let Some(mut entry) = self.entry.take() {
             entry.bytes = self.sent;
             self.service.log.write(*entry);

@@ -174,6 +174,7 @@ async fn serve(
         log,
         limits: options.limits.clone(),
         buffers: Buffers::new(options.limits.buffered_bytes),
+        sign_ins: Arc::default(),
         metrics: Arc::default(),
         now: SystemTime::now,
         think: Duration::ZERO,

@@ -2,8 +2,8 @@
 //!
 //! Passwords are known by their hashes alone (argon2 or bcrypt), which take long to compute on
 //! purpose. What was verified once is remembered, by a hash under a key that nobody outside this
-//! process knows, so that the next request costs nothing; what was not is verified again, a few at
-//! a time. All comparisons of secrets take the same time whatever differs.
+//! process knows, so that the next request costs nothing; what was not is verified again, by turns
+//! that `door::sign_in` gives. All comparisons of secrets take the same time whatever differs.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -16,22 +16,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap};
 use lru::LruCache;
-use tokio::sync::Semaphore;
 
 /// Users that are known.
-const USERS_MAX: usize = 1000;
+pub const USERS_MAX: usize = 1000;
 /// Bytes of a request's credentials, encoded.
-const CREDENTIALS_BYTES_MAX: usize = 2048;
+pub const CREDENTIALS_BYTES_MAX: usize = 2048;
 /// Credentials that are remembered; those used last.
 const ADMITTED_MAX: usize = 1024;
-/// Credentials that are verified at a time: each takes a core, and what its hash says of memory.
-const VERIFIED_AT_ONCE: usize = 2;
 /// Memory that a hash may take to verify, in kibibytes.
-const MEMORY_KIB_MAX: u32 = 256 * 1024;
+pub const MEMORY_KIB_MAX: u32 = 256 * 1024;
 /// Passes over it.
-const PASSES_MAX: u32 = 64;
+pub const PASSES_MAX: u32 = 64;
 /// Rounds of bcrypt, as a power of two: some seconds.
-const COST_MAX: u32 = 15;
+pub const COST_MAX: u32 = 15;
 
 /// A user, and what the password is known by.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,8 +48,6 @@ pub struct Users {
     all: Vec<User>,
     key: [u8; 32],
     admitted: Mutex<LruCache<[u8; 32], ()>>,
-    /// Whoever verifies holds a permit.
-    pub permits: Semaphore,
 }
 
 /// What a request says of who makes it: `user:password`.
@@ -140,7 +135,6 @@ impl Users {
             all: users,
             key,
             admitted: Mutex::new(LruCache::unbounded()),
-            permits: Semaphore::new(VERIFIED_AT_ONCE),
         })
     }
 

@@ -25,26 +25,54 @@ pub(super) fn redirect(status: StatusCode, location: HeaderValue, moment: &Momen
     answer
 }
 
+/// Seconds after which who could not sign in is to try again.
+const RETRY_AFTER: &str = "2";
+
 /// Answers 401.
 pub(super) fn sign_in(request: &Parts, moment: &Moment) -> Answer {
-    const TEXT: &str = "401: sign in to read this site\n";
-    let mut answer = plain(StatusCode::UNAUTHORIZED, moment);
+    let text = "401: sign in to read this site\n";
+    let asked = (
+        header::WWW_AUTHENTICATE,
+        "Basic realm=\"forerun\", charset=\"UTF-8\"",
+    );
+    told(StatusCode::UNAUTHORIZED, text, asked, request, moment)
+}
+
+/// Answers 503 to who could not sign in, since too many do (RFC 9110 section 15.6.4).
+pub(super) fn busy(request: &Parts, moment: &Moment) -> Answer {
+    let text = "503: too many sign in; try again\n";
+    let later = (header::RETRY_AFTER, RETRY_AFTER);
+    told(
+        StatusCode::SERVICE_UNAVAILABLE,
+        text,
+        later,
+        request,
+        moment,
+    )
+}
+
+/// Answers with a line of text that nobody keeps, and a field.
+fn told(
+    status: StatusCode,
+    text: &'static str,
+    field: (header::HeaderName, &'static str),
+    request: &Parts,
+    moment: &Moment,
+) -> Answer {
+    let mut answer = plain(status, moment);
     if request.method != Method::HEAD {
-        answer.body = Body::Memory(Bytes::from_static(TEXT.as_bytes()));
+        answer.body = Body::Memory(Bytes::from_static(text.as_bytes()));
     }
     let headers = answer.head.headers_mut();
     for (name, value) in [
-        (
-            header::WWW_AUTHENTICATE,
-            "Basic realm=\"forerun\", charset=\"UTF-8\"",
-        ),
+        field,
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.insert(header::CONTENT_LENGTH, TEXT.len().into());
+    headers.insert(header::CONTENT_LENGTH, text.len().into());
     answer
 }
 

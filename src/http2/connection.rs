@@ -162,6 +162,7 @@ struct Asked {
     /// What a page is told while its site is edited, as it was before `site` was.
     live: Option<LivePage>,
     site: Arc<Site>,
+    admission: Admission,
     /// A 103 has gone out.
     informed: bool,
     reopened: usize,
@@ -327,10 +328,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             && wanted_bytes_max.is_none()
             && let Some(site) = self.service.ready(&request)
         {
+            let admission = self.service.admission(&request);
             return self.answer(
                 cx,
                 Asked {
                     request,
+                    admission,
                     received: Received::Nothing,
                     respond,
                     live,
@@ -347,11 +350,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             stream::inform(&mut respond, hints);
             self.service.metrics.count(Count::Informed);
         }
-        let service = Arc::clone(&self.service);
+        let (service, peer) = (Arc::clone(&self.service), self.peer);
         self.preparing.push(Box::pin(async move {
             let received = receive(body, wanted_bytes_max).await;
-            let site = service.prepare(&request).await;
+            let (site, admission) = service.prepare(&request, peer).await;
             Prepared::Site(Asked {
+                admission,
                 request,
                 received,
                 respond,
@@ -393,23 +397,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     }
                     self.spend(cx, asked, *answer, Some(source));
                 }
-                Prepared::File(asked, _, Err(error)) => self.reopen(asked, &error),
+                Prepared::File(asked, _, Err(error)) => self.reopen(cx, asked, &error),
             }
         }
         progress
     }
 
     /// A file changed between stat and open: the snapshot that described it is stale.
-    fn reopen(&mut self, mut asked: Asked, error: &io::Error) {
+    fn reopen(&mut self, cx: &mut Context<'_>, mut asked: Asked, error: &io::Error) {
         asked.reopened += 1;
         if !door::may_reopen(asked.reopened) {
             tracing::warn!(target = answer::target(&asked.request), %error, "cannot open a file");
-            asked.respond.send_reset(h2::Reason::INTERNAL_ERROR);
-            return;
+            let failed = answer::failed(&self.moment);
+            return self.spend(cx, asked, failed, None);
         }
-        let service = Arc::clone(&self.service);
+        let (service, peer) = (Arc::clone(&self.service), self.peer);
         self.preparing.push(Box::pin(async move {
-            asked.site = service.prepare(&asked.request).await;
+            (asked.site, asked.admission) = service.prepare(&asked.request, peer).await;
             Prepared::Site(asked)
         }));
     }
@@ -418,7 +422,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         self.refresh_moment();
         let peer = Peer {
             authority: self.service.authority(&asked.request),
-            admission: self.service.admission(&asked.request),
+            admission: asked.admission,
             pushes: self.pushes(),
             held: &self.held,
             informed: asked.informed,

@@ -295,6 +295,7 @@ impl Stage {
             log: AccessLog::Off,
             limits: Limits::default(),
             buffers: Buffers::new(u64::MAX),
+            sign_ins: Arc::default(),
             metrics: Arc::default(),
             now: || SystemTime::UNIX_EPOCH + NOW,
             think: run.think,

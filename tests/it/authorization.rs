@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use forerun::answer::authorization::{User, Users};
 use forerun::answer::{Deliver, Policy};
+use forerun::door::sign_in;
 
 use crate::client::Ask;
 use crate::world::World;
@@ -118,6 +119,35 @@ async fn nobody_is_hinted_at_what_they_may_not_read() {
         1,
         "the same, who signs in"
     );
+}
+
+/// Others verify as long as they please: who comes then is told when to come again, whatever the
+/// password, and nothing else waits.
+#[tokio::test(start_paused = true)]
+async fn who_cannot_sign_in_for_others_is_told_to_come_again() {
+    let mut world = world();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let sign_ins = world.service().sign_ins.clone();
+    let mut others = Vec::new();
+    for index in 0..sign_in::at_once(cores) {
+        let index = u32::try_from(index).unwrap();
+        let peer = std::net::Ipv4Addr::from_bits(0xc000_0200 + index).into();
+        others.push(sign_ins.turn(peer).await.unwrap());
+    }
+    let ada = || signed(Ask::get("/a.css"), "ada:open sesame");
+    let started = tokio::time::Instant::now();
+    let busy = world.ask(ada()).await;
+    assert_eq!(started.elapsed(), sign_in::WAIT_MAX);
+    assert_eq!((busy.status(), busy.header("retry-after")), (503, "2"));
+    assert_eq!(world.get("/a.css").await.status(), 401);
+    let http1 = format!(
+        "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: basic {}\r\n\r\n",
+        STANDARD.encode("ada:open sesame")
+    );
+    let said = world.say(&http1).await;
+    assert!(said.starts_with("HTTP/1.1 503 "), "{said}");
+    drop(others);
+    assert_eq!(world.ask(ada()).await.status(), 200);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use forerun::door::body::READ_BYTES;
+use forerun::door::limits::PIECE_LENGTH_MAX;
 use forerun::http2::connection::{HEADER_BYTES_MAX, PREFACE_WAIT_MAX, RESETS_MAX, STALL_MAX};
 use forerun::metrics::Count;
 use forerun::{answer, http1};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
 
 use crate::client::{Ask, Reading, Response};
 use crate::fixture::style_sheets;
@@ -293,6 +296,94 @@ async fn a_page_promises_so_much_and_no_more() {
     assert_eq!(world.get("/").await.promised().len(), most);
     assert_eq!(world.metrics().total(Count::Promised), most as u64);
     assert_eq!(world.metrics().total(Count::Delivered), most as u64);
+}
+
+/// Asks for the large file over HTTP/1.1, and reads nothing.
+async fn stick_http1(world: &mut World) -> (TlsStream<DuplexStream>, JoinHandle<()>) {
+    let (mut stream, server) = world.pipe("http/1.1").await;
+    let asking = async {
+        let ask = b"GET /large.png HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(ask).await?;
+        stream.flush().await
+    };
+    world.wait(asking).await;
+    world.rest_ms(100).await;
+    (stream, server)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_nothing_over_http1_is_let_go_when_its_time_is_over() {
+    let mut world = World::new(SITE);
+    let (_stream, server) = stick_http1(&mut world).await;
+    world.rest(http1::STALL_MAX.saturating_sub(SECOND)).await;
+    assert!(!server.is_finished());
+    world.rest(http1::STALL_MAX + 2 * SECOND).await;
+    assert!(server.is_finished());
+    assert_eq!(world.buffered_bytes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_slowly_over_http1_gets_all_of_it() {
+    let mut world = streamed();
+    let (mut stream, server) = stick_http1(&mut world).await;
+    let started = Instant::now();
+    let mut read = 0;
+    let reading = async {
+        let mut piece = vec![0; 4_000];
+        while read < 2_000_000 {
+            read += stream.read(&mut piece).await?;
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        std::io::Result::Ok(())
+    };
+    world.wait(reading).await;
+    assert!(started.elapsed() > 2 * http1::STALL_MAX);
+    assert!(!server.is_finished());
+    world.rest(SECOND).await;
+    assert_eq!(world.buffered_bytes(), 0, "all of it has left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_over_http1_is_counted_and_bounded() {
+    const ALL: u64 = 1 << 20;
+    const CONNECTIONS: u64 = 60;
+    let mut world = streamed().limits(|limits| limits.buffered_bytes = ALL);
+    let mut stuck = vec![stick_http1(&mut world).await];
+    let held = world.buffered_bytes();
+    // hyper holds a piece at least, and TLS what it has sealed.
+    let pieces = 2 * PIECE_LENGTH_MAX as u64;
+    assert!((pieces / 2..=2 * pieces).contains(&held), "{held} bytes");
+    for _ in 1..CONNECTIONS {
+        stuck.push(stick_http1(&mut world).await);
+        let held = world.buffered_bytes();
+        // The last to come is closed for what it holds by then, and not before.
+        assert!(held <= ALL + pieces, "{held} bytes are held");
+    }
+    let closed = world.metrics().total(Count::Overcommitted);
+    assert!((1..CONNECTIONS).contains(&closed), "{closed} were closed");
+    assert_eq!(world.get("/").await.status(), 200);
+    drop(stuck);
+    world.rest(SECOND).await;
+    assert_eq!(
+        world.buffered_bytes(),
+        0,
+        "nothing is held for who has left"
+    );
+}
+
+/// Requests that are reset at once, while what they ask for is looked up: h2 counts only streams.
+#[tokio::test(start_paused = true)]
+async fn a_look_up_too_many_is_told_to_calm_down() {
+    let mut world = World::new(SITE).limits(|limits| limits.streams = 2);
+    let mut raw = Raw::open(&mut world, &[]).await;
+    raw.hear(&world, SECOND).await;
+    let flight = [1, 3].map(|stream| [request(stream, GET_LARGE), reset(stream)].concat());
+    raw.say(&world, &[flight.concat(), request(5, GET)].concat())
+        .await;
+    let heard = raw.hear(&world, SECOND).await;
+    assert_eq!(one(&heard, Frame::RST_STREAM, 5).code(), ENHANCE_YOUR_CALM);
+    raw.say(&world, &request(7, GET)).await;
+    assert_eq!(status(&raw.hear(&world, SECOND).await, 7), Some(200));
 }
 
 /// CVE-2023-44487, slowly: each request is answered before it is taken back, so that only their

@@ -1,5 +1,7 @@
 //! What the log says of each answer.
 
+use forerun::metrics::Count;
+
 use crate::client::{Ask, Reading};
 use crate::world::{World, slow};
 
@@ -48,6 +50,24 @@ async fn bytes_are_those_that_left() {
     let log = world.log();
     let bytes: u32 = log[0].rsplit(' ').next().unwrap().parse().unwrap();
     assert!((100_000..400_000).contains(&bytes), "{log:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_request_is_told_and_counted() {
+    let mut world = World::new(SITE);
+    world.say("nonsense\r\n\r\n").await;
+    world
+        .say(&format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(101)))
+        .await;
+    insta::assert_snapshot!(world.log().join("\n"), @r#"
+    "- - HTTP/1.1" 400 0
+    "- - HTTP/1.1" 431 0
+    "#);
+    for status in [400, 431] {
+        let status = http::StatusCode::from_u16(status).unwrap();
+        let answered = Count::Answered(http::Version::HTTP_11, status);
+        assert_eq!(world.metrics().total(answered), 1, "{status}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,7 +29,7 @@ use h2::client::SendRequest;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::timeout;
@@ -48,6 +48,9 @@ const STEP_MAX: Duration = Duration::from_hours(1);
 /// The wall clock stands still, so long after 1970, as `Date` is Huffman coded: frames repeat to
 /// the byte.
 const NOW: Duration = Duration::from_hours(500_000);
+
+/// Bytes on their way through a pipe.
+const PIPE_BYTES: usize = 4 * 1024;
 
 /// One identity for all tests: minting is the slowest part of a world.
 static TLS: LazyLock<(Arc<Tls>, Arc<rustls::ClientConfig>)> = LazyLock::new(|| {
@@ -371,6 +374,47 @@ impl World {
 
     /// Shakes hands for a protocol, and leaves the rest to the test.
     pub(crate) async fn greet(&mut self, protocol: &str) -> Greeted {
+        let service = self.service();
+        let (far, near) = link(&self.link);
+        let from_server = far.outgoing();
+        let serving = serve(far, service, self.draining.subscribe());
+        let server = self.local.spawn_local(serving);
+        let (near, records) = Tap::new(near);
+        let stream = self.shake_hands(protocol, near).await;
+        Greeted {
+            stream,
+            server,
+            records,
+            from_server,
+        }
+    }
+
+    /// Shakes hands over a pipe that holds little, so that the server feels who does not read.
+    /// Returns its near end, and what is done when the server is.
+    pub(crate) async fn pipe(
+        &mut self,
+        protocol: &str,
+    ) -> (TlsStream<DuplexStream>, JoinHandle<()>) {
+        let service = self.service();
+        let (far, near) = tokio::io::duplex(PIPE_BYTES);
+        let serving = serve(far, service, self.draining.subscribe());
+        let server = self.local.spawn_local(serving);
+        (self.shake_hands(protocol, near).await, server)
+    }
+
+    async fn shake_hands<T>(&self, protocol: &str, near: T) -> TlsStream<T>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut config = rustls::ClientConfig::clone(&TLS.1);
+        config.alpn_protocols = vec![protocol.into()];
+        let name = ServerName::try_from("localhost").unwrap();
+        self.wait(TlsConnector::from(Arc::new(config)).connect(name, near))
+            .await
+    }
+
+    /// Returns the server's service, which is opened if nobody has connected yet.
+    pub(crate) fn service(&mut self) -> Arc<Service> {
         let service = self.service.get_or_insert_with(|| {
             Arc::new(Service {
                 site: Arc::new(SiteRoot::open(self.site.clone()).unwrap()),
@@ -380,28 +424,13 @@ impl World {
                 log: AccessLog::to(self.lines.clone()),
                 limits: self.limits.clone(),
                 buffers: Buffers::new(self.limits.buffered_bytes),
+                sign_ins: Arc::default(),
                 metrics: self.metrics.clone(),
                 now: || SystemTime::UNIX_EPOCH + NOW,
                 think: Duration::ZERO,
             })
         });
-        let (far, near) = link(&self.link);
-        let from_server = far.outgoing();
-        let serving = serve(far, service.clone(), self.draining.subscribe());
-        let server = self.local.spawn_local(serving);
-        let (near, records) = Tap::new(near);
-        let mut config = rustls::ClientConfig::clone(&TLS.1);
-        config.alpn_protocols = vec![protocol.into()];
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = self
-            .wait(TlsConnector::from(Arc::new(config)).connect(name, near))
-            .await;
-        Greeted {
-            stream,
-            server,
-            records,
-            from_server,
-        }
+        service.clone()
     }
 
     /// Speaks HTTP/1.1: sends text as it stands, and returns everything until the server closes.
@@ -485,7 +514,10 @@ impl<T, E: std::fmt::Debug> Step for Result<T, E> {
 }
 
 /// Serves a connection as the program does.
-async fn serve(end: End, service: Arc<Service>, drain: watch::Receiver<bool>) {
+async fn serve<T>(end: T, service: Arc<Service>, drain: watch::Receiver<bool>)
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
     let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
     let metrics = service.metrics.clone();
     metrics.count(Count::Opened);
@@ -493,7 +525,10 @@ async fn serve(end: End, service: Arc<Service>, drain: watch::Receiver<bool>) {
     metrics.count(Count::Closed);
 }
 
-async fn converse(end: End, peer: IpAddr, service: Arc<Service>, drain: watch::Receiver<bool>) {
+async fn converse<T>(end: T, peer: IpAddr, service: Arc<Service>, drain: watch::Receiver<bool>)
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
     let acceptor = TlsAcceptor::from(service.tls.server_config());
     let Ok(stream) = acceptor.accept(end).await else {
         return;

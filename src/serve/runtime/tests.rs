@@ -26,6 +26,7 @@ fn service(directory: &std::path::Path) -> Arc<Service> {
         log: AccessLog::Off,
         buffers: Buffers::new(limits.buffered_bytes),
         limits,
+        sign_ins: Arc::default(),
         metrics: Arc::default(),
         now: std::time::SystemTime::now,
         think: Duration::ZERO,
