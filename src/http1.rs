@@ -1,7 +1,7 @@
 //! The fallback door: the same answers over HTTP/1.1, without promises and without 103.
 //!
-//! hyper speaks the protocol; this turns its requests into answers and its polls into bytes. Read on
-//! in [`outlet`] (what is held on the way to the socket).
+//! hyper speaks the protocol; this turns its requests into answers and its polls into bytes. Read
+//! on in [`outlet`] (what is held on the way to the socket).
 
 mod outlet;
 
@@ -24,6 +24,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use self::outlet::{Outlet, Progress};
@@ -39,6 +40,8 @@ use crate::metrics::Count;
 pub const HEADER_WAIT_MAX: Duration = Duration::from_secs(30);
 /// With an answer on its way, and not a byte of it taken.
 pub const STALL_MAX: Duration = Duration::from_mins(1);
+/// How often a connection is looked at that does nothing.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// Bytes of a request's header.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Fields of a request's header.
@@ -75,7 +78,7 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
         .serve_connection(TokioIo::new(outlet), answering);
     let mut connection = pin!(connection);
     let mut buffered = service.buffers.part();
-    let mut seen = progress.taken();
+    let mut seen = (progress.taken(), Instant::now());
     loop {
         let going_on = poll_fn(|cx| {
             let polled = connection.as_mut().poll(cx);
@@ -103,12 +106,14 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
                 progress.draining.set(true);
                 connection.as_mut().graceful_shutdown();
             }
-            () = tokio::time::sleep(STALL_MAX) => {
-                if progress.answering.get() > 0 && progress.taken() == seen {
+            () = tokio::time::sleep(LOOK_EVERY) => {
+                let (taken, since) = seen;
+                if progress.answering.get() == 0 || progress.taken() != taken {
+                    seen = (progress.taken(), Instant::now());
+                } else if since.elapsed() >= STALL_MAX {
                     tracing::debug!(%peer, "the peer takes nothing: connection closed");
                     return;
                 }
-                seen = progress.taken();
             }
         }
     }

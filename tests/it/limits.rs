@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use forerun::door::body::READ_BYTES;
-use forerun::door::limits::PIECE_LENGTH_MAX;
-use forerun::http2::connection::{HEADER_BYTES_MAX, PREFACE_WAIT_MAX, RESETS_MAX, STALL_MAX};
+use forerun::door::limits::{BUFFERED_LEAST, PIECE_LENGTH_MAX};
+use forerun::http2::connection::{
+    CONTINUATIONS_MAX, HEADER_BYTES_MAX, LOCAL_RESETS_MAX, PREFACE_WAIT_MAX, RESETS_MAX, STALL_MAX,
+    UNSEEN_RESETS_MAX,
+};
 use forerun::metrics::Count;
 use forerun::{answer, http1};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -15,8 +18,8 @@ use tokio_rustls::client::TlsStream;
 use crate::client::{Ask, Reading, Response};
 use crate::fixture::style_sheets;
 use crate::raw::{
-    ENHANCE_YOUR_CALM, GET, GET_LARGE, HEADED, POST, REFUSED_STREAM, Raw, field, one, request,
-    status,
+    CONTINUATION, ENHANCE_YOUR_CALM, GET, GET_LARGE, HEADED, Heard, POST, REFUSED_STREAM, Raw,
+    WHOLE, field, one, request, status,
 };
 use crate::tap::Frame;
 use crate::world::World;
@@ -29,6 +32,7 @@ const SITE: &str = "
 
 const INITIAL_WINDOW_SIZE: u16 = 4;
 const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn reset(stream: u32) -> Vec<u8> {
@@ -235,7 +239,7 @@ const LEFT: u64 = 64 * 1024 - 20_000;
 /// So few bodies that each may keep that.
 const FEW: u64 = 7;
 
-async fn stick(world: &mut World, count: u64) -> Vec<tokio::task::JoinHandle<Response>> {
+async fn stick(world: &mut World, count: u64) -> Vec<JoinHandle<Response>> {
     let mut stuck = Vec::new();
     for _ in 0..count {
         let ask = Ask::get("/large.png").reading(Reading::Nothing);
@@ -257,7 +261,7 @@ async fn what_is_held_for_a_connection_is_bounded() {
     assert_eq!(sent, 120 * 20_000, "each has begun");
     let held = world.buffered_bytes();
     assert!(held <= READ_BYTES, "{held} bytes are held for one peer");
-    stuck.iter().for_each(tokio::task::JoinHandle::abort);
+    stuck.iter().for_each(JoinHandle::abort);
     world.leave();
     world.closed(Duration::from_mins(3)).await;
     assert_eq!(
@@ -286,7 +290,7 @@ async fn what_is_held_for_all_is_bounded_and_others_are_served() {
     assert_eq!(closed, 6, "who comes when there is no room leaves nothing");
     world.reconnect().await;
     assert_eq!(world.get("/").await.status(), 200);
-    stuck.iter().for_each(tokio::task::JoinHandle::abort);
+    stuck.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test(start_paused = true)]
@@ -345,20 +349,24 @@ async fn who_reads_slowly_over_http1_gets_all_of_it() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_held_over_http1_is_counted_and_bounded() {
-    const ALL: u64 = 1 << 20;
-    const CONNECTIONS: u64 = 60;
+    const ALL: u64 = 2 << 20;
+    const CONNECTIONS: u64 = 80;
     let mut world = streamed().limits(|limits| limits.buffered_bytes = ALL);
     let mut stuck = vec![stick_http1(&mut world).await];
     let held = world.buffered_bytes();
     // hyper holds a piece at least, and TLS what it has sealed.
     let pieces = 2 * PIECE_LENGTH_MAX as u64;
     assert!((pieces / 2..=2 * pieces).contains(&held), "{held} bytes");
-    for _ in 1..CONNECTIONS {
+    for count in 1..CONNECTIONS {
         stuck.push(stick_http1(&mut world).await);
         let held = world.buffered_bytes();
-        // The last to come is closed for what it holds by then, and not before.
-        assert!(held <= ALL + pieces, "{held} bytes are held");
+        // Who came before is looked at every now and then.
+        let most = ALL + pieces + count * BUFFERED_LEAST;
+        assert!(held <= most, "{held} bytes are held for {count}");
     }
+    world.rest(16 * SECOND).await;
+    let held = world.buffered_bytes();
+    assert!((ALL / 4..=ALL).contains(&held), "{held} bytes are held");
     let closed = world.metrics().total(Count::Overcommitted);
     assert!((1..CONNECTIONS).contains(&closed), "{closed} were closed");
     assert_eq!(world.get("/").await.status(), 200);
@@ -384,6 +392,76 @@ async fn a_look_up_too_many_is_told_to_calm_down() {
     assert_eq!(one(&heard, Frame::RST_STREAM, 5).code(), ENHANCE_YOUR_CALM);
     raw.say(&world, &request(7, GET)).await;
     assert_eq!(status(&raw.hear(&world, SECOND).await, 7), Some(200));
+}
+
+/// CVE-2024-27316: a header in pieces.
+#[tokio::test(start_paused = true)]
+async fn a_continuation_too_many_ends_the_connection() {
+    let mut world = World::new(SITE);
+    for (more, is_answered) in [(CONTINUATIONS_MAX, true), (CONTINUATIONS_MAX + 1, false)] {
+        let mut raw = Raw::open(&mut world, &[]).await;
+        let mut header = Frame::bytes(Frame::HEADERS, WHOLE & !HEADED, 1, GET);
+        for _ in 0..more {
+            header.extend(Frame::bytes(CONTINUATION, 0, 1, &[]));
+        }
+        header.extend(Frame::bytes(CONTINUATION, HEADED, 1, &[]));
+        raw.say(&world, &header).await;
+        let heard = raw.hear(&world, SECOND).await;
+        if is_answered {
+            assert_eq!(status(&heard, 1), Some(200), "{heard:?}");
+        } else {
+            assert_eq!(one(&heard, Frame::GOAWAY, 0).code(), ENHANCE_YOUR_CALM);
+        }
+    }
+}
+
+/// CVE-2025-8671: streams that the server is made to reset.
+#[tokio::test(start_paused = true)]
+async fn an_error_of_a_stream_too_many_ends_the_connection() {
+    let mut world = World::new(SITE);
+    let mut raw = Raw::open(&mut world, &[]).await;
+    let errors = |streams: std::ops::Range<usize>| -> Vec<u8> {
+        let error = |index: usize| {
+            let stream = u32::try_from(1 + 2 * index).unwrap();
+            let post = Frame::bytes(Frame::HEADERS, HEADED, stream, POST);
+            let overflow = Frame::bytes(WINDOW_UPDATE, 0, stream, &[0x7f, 255, 255, 255]);
+            [post, overflow].concat()
+        };
+        streams.flat_map(error).collect()
+    };
+    let ends = |heard: &[Heard]| heard.iter().any(|frame| frame.kind == Frame::GOAWAY);
+    for first in (0..LOCAL_RESETS_MAX).step_by(16) {
+        raw.say(&world, &errors(first..first + 16)).await;
+        let heard = raw.hear(&world, Duration::from_millis(1)).await;
+        assert!(!ends(&heard), "{first}: so many are let pass");
+    }
+    raw.say(&world, &errors(LOCAL_RESETS_MAX..LOCAL_RESETS_MAX + 1))
+        .await;
+    let heard = raw.hear(&world, SECOND).await;
+    assert_eq!(one(&heard, Frame::GOAWAY, 0).code(), ENHANCE_YOUR_CALM);
+}
+
+/// CVE-2023-44487, in one breath: nobody has looked at the streams yet.
+#[tokio::test(start_paused = true)]
+async fn an_unseen_reset_too_many_ends_the_connection() {
+    let mut world = World::new(SITE);
+    for (count, ends) in [(UNSEEN_RESETS_MAX, false), (UNSEEN_RESETS_MAX + 1, true)] {
+        let mut raw = Raw::open(&mut world, &[]).await;
+        raw.hear(&world, SECOND).await;
+        let both = |index: usize| {
+            let stream = u32::try_from(1 + 2 * index).unwrap();
+            [request(stream, GET), reset(stream)].concat()
+        };
+        let flight: Vec<u8> = (0..count).flat_map(both).collect();
+        raw.say(&world, &flight).await;
+        let heard = raw.hear(&world, SECOND).await;
+        let goaway = heard.iter().find(|frame| frame.kind == Frame::GOAWAY);
+        assert_eq!(
+            goaway.map(Heard::code),
+            ends.then_some(ENHANCE_YOUR_CALM),
+            "{count}"
+        );
+    }
 }
 
 /// CVE-2023-44487, slowly: each request is answered before it is taken back, so that only their
