@@ -29,6 +29,13 @@ const CERTIFICATE: &str = "Certificate";
 const LIMITS: &str = "Limits (`forerun limits` lists all)";
 const LIVE: &str = "Live reload";
 const SETTINGS: &str = "Settings";
+const EXAMPLES: &str = "Examples:\n  \
+    forerun                         serve ./site at https://localhost:8443/\n  \
+    forerun public --port 9000      serve ./public on another port\n  \
+    forerun dev public --open       edit ./public and see every change at once\n  \
+    forerun measure                 what is sending ahead worth for ./site, and where?\n  \
+    forerun plan /docs/             what would be sent ahead with /docs/, and why\n  \
+    forerun certificate             how to make browsers trust the local certificate";
 
 /// What the program was told to do.
 #[derive(Debug)]
@@ -61,13 +68,8 @@ pub enum Command {
     max_term_width = 100,
     args_conflicts_with_subcommands = true,
     subcommand_help_heading = "Commands",
-    after_help = "Examples:\n  \
-        forerun                         serve ./site at https://localhost:8443/\n  \
-        forerun public --port 9000      serve ./public on another port\n  \
-        forerun dev public --open       edit ./public and see every change at once\n  \
-        forerun measure                 what is sending ahead worth for ./site, and where?\n  \
-        forerun plan /docs/             what would be sent ahead with /docs/, and why\n  \
-        forerun certificate             how to make browsers trust the local certificate"
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}", limits::help())
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -87,6 +89,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Subcommands {
     /// Serve a site [default]
+    #[command(after_long_help = limits::help())]
     Serve(serve::ServeArguments),
     /// Serve a site while you edit it: open tabs follow the files
     ///
@@ -216,11 +219,26 @@ mod tests {
             let named = |arg: &&clap::Arg| arg.get_long().is_some_and(|long| flag.ends_with(long));
             assert!(serve.get_arguments().any(|arg| named(&arg)), "{flag}");
         }
-        assert_eq!(flags.len(), 5, "{flags:?}");
+        assert_eq!(flags.len(), 7, "{flags:?}");
+        let unfolded = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for asked in [["forerun", "--help", ""], ["forerun", "serve", "--help"]] {
+            let asked = asked.into_iter().filter(|word| !word.is_empty());
+            let help = Arguments::try_parse_from(asked).unwrap_err().to_string();
+            for limit in &limits {
+                let told = format!("{}: {}", limit.name, limit.default);
+                assert!(unfolded(&help).contains(&told), "{told}");
+            }
+        }
         let Command::Serve(options) = parse("forerun").unwrap() else {
             panic!("serve is the default")
         };
         assert_eq!(options.limits, crate::door::limits::Limits::default());
+        let site = crate::site::SiteOptions::new(PathBuf::new());
+        assert_eq!(options.site.memory_bytes_max, site.memory_bytes_max);
+        assert_eq!(
+            options.site.memory_file_bytes_max,
+            site.memory_file_bytes_max
+        );
     }
 
     #[test]

@@ -17,3 +17,4 @@ mod stream;
 mod wire;
 
 pub use outbox::HELD_MAX;
+pub use receive::{UNWANTED_WAIT_MAX, WANTED_WAIT_MAX};

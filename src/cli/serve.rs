@@ -124,7 +124,10 @@ struct LimitArguments {
           value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = LIMITS)]
     max_streams: u32,
 
-    /// Bytes held for all clients that have not taken them; above, who leaves most is closed
+    /// Bytes held for all clients that have not taken them; above, who holds too much is closed
+    ///
+    /// Too much is more than its share: all bytes by the number of connections, but never less
+    /// than a slow link needs. Files in memory are held once for all, and do not count.
     ///
     /// Example: forerun --max-buffered 1G
     #[arg(long, value_name = "BYTES", default_value = "256M", value_parser = bytes,

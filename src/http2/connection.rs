@@ -56,6 +56,13 @@ pub const FIELD_OVERHEAD: u32 = 32;
 pub const RESETS_MAX: f64 = 1_000.0;
 /// How many more it may in each second.
 pub const RESETS_A_SECOND: f64 = 100.0;
+/// CONTINUATION frames of a header that do not end it: h2's own, for headers so long
+/// (CVE-2024-27316).
+pub const CONTINUATIONS_MAX: usize = 5;
+/// Streams that the peer makes us reset, by errors of its own (made-you-reset, CVE-2025-8671).
+pub const LOCAL_RESETS_MAX: usize = 1024;
+/// Streams that are reset before they were looked at, at once.
+pub const UNSEEN_RESETS_MAX: usize = 20;
 /// Bytes of request bodies in flight: nothing here has a use for any.
 pub const RECEIVE_WINDOW: u32 = 64 * 1024;
 
@@ -75,6 +82,8 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     builder
         .max_concurrent_streams(service.limits.streams)
         .max_header_list_size(HEADER_BYTES_MAX)
+        .max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
+        .max_pending_accept_reset_streams(UNSEEN_RESETS_MAX)
         .initial_window_size(RECEIVE_WINDOW)
         .initial_connection_window_size(RECEIVE_WINDOW);
     let mut handshake = builder.handshake::<_, Bytes>(Channel(Rc::clone(&outbox)));

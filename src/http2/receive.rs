@@ -8,9 +8,9 @@ use h2::RecvStream;
 use crate::answer::live::Received;
 
 /// How long the end of a body that nobody wants is waited for before it is answered all the same.
-const UNWANTED_WAIT_MAX: Duration = Duration::from_secs(1);
+pub const UNWANTED_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long the end of a wanted body is waited for.
-const WANTED_WAIT_MAX: Duration = Duration::from_secs(10);
+pub const WANTED_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Reads a request's body to its end, or as far as it comes in time, and returns it if it is wanted
 /// and not longer than that.

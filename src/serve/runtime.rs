@@ -25,7 +25,7 @@ const HAND_OVER_MAX: usize = 256;
 /// The TLS handshake.
 pub(super) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// The TLS handshake, once the server is told to stop: nothing was asked on it yet.
-const HANDSHAKE_DRAIN_MAX: Duration = Duration::from_secs(1);
+pub(super) const HANDSHAKE_DRAIN_MAX: Duration = Duration::from_secs(1);
 /// Bytes the kernel may hold unsent, so that what is urgent never waits behind what is not.
 const UNSENT_MAX: u32 = 16 * 1024;
 

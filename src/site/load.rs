@@ -39,6 +39,7 @@ use tokio::time::timeout_at;
 use disk::Found;
 pub use disk::Identity;
 use flights::Boarding;
+pub use list::NAMES_MAX;
 use loader::Loader;
 pub use refresh::{Change, Changes, Instructions, What};
 

@@ -8,7 +8,7 @@ use crate::site::UrlPath;
 use crate::site::listing::{ENTRIES_MAX, Listed, Listing};
 
 /// Names that are looked at: hidden ones cost time too.
-const NAMES_MAX: usize = 20_000;
+pub const NAMES_MAX: usize = 20_000;
 
 impl Disk {
     /// Returns what the directory at a path holds; `None` if there is none.
