@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import http2 from 'node:http2'
 import net from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -70,6 +71,51 @@ test('the log is JSON, and metrics count what it tells', { timeout: 60_000, skip
   assert.deepEqual([page.status, page.method, page.pushed, page.promised], [200, 'GET', false, ['/a.css']])
   assert.equal(lines.find((line) => line.target === '/a.css').pushed, true)
   assert.ok(lines.every((line) => Math.abs(Date.parse(line.time) - Date.now()) < 60_000))
+})
+
+test('a server that drains says so to the end', { timeout: 60_000 }, async () => {
+  const large = { ...site, 'large.bin': Buffer.alloc(8 << 20, 1) }
+  const server = await Server.start(writeSite(large), ['--admin', '0'])
+  const address = await adminOf(server)
+  assert.equal((await ask(address, '/healthz')).status, 200)
+  // An answer that nobody reads keeps it.
+  const client = http2.connect(server.origin, { ca: readFileSync(server.authority) })
+  const request = client.request({ ':path': '/large.bin' })
+  await new Promise((done) => request.on('response', done))
+  request.pause()
+  server.child.kill('SIGTERM')
+  const drained = (async () => {
+    for (;;) {
+      const health = await ask(address, '/healthz')
+      if (health.status !== 200) return health
+    }
+  })()
+  assert.deepEqual(await within(5_000, 'the drain', drained), { status: 503, text: 'draining\n' })
+  assert.equal((await ask(address, '/metrics')).status, 200)
+  request.resume()
+  await new Promise((done) => request.on('close', done))
+  client.close()
+  assert.deepEqual(await within(15_000, 'the end', server.ended), { code: 0, signal: null })
+})
+
+test('without TLS an address has so many connections, and then no more', { timeout: 60_000 }, async () => {
+  const server = await Server.start(writeSite(site), ['--http-port', '0'])
+  try {
+    const [, port] = await server.said(/port (\d+) sends to https/)
+    const sockets = []
+    for (let index = 0; index <= 32; index += 1) {
+      const socket = net.connect(Number(port), '127.0.0.1').resume()
+      socket.on('error', () => {})
+      socket.gone = new Promise((done) => socket.on('close', done))
+      await new Promise((done) => socket.on('connect', done))
+      sockets.push(socket)
+    }
+    await within(5_000, 'the end of the last', sockets.at(-1).gone)
+    assert.ok(sockets.slice(0, 32).every((socket) => !socket.destroyed))
+    for (const socket of sockets) socket.destroy()
+  } finally {
+    await server.stop()
+  }
 })
 
 const haveSystemd = missing('systemd-socket-activate', 'curl')

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
+import net from 'node:net'
+import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { binary, environment, forerun, Server, withDev, withServer } from './lib/forerun.mjs'
@@ -33,6 +35,34 @@ test('start: a second instance notices that the port is taken', options, async (
     const second = await Server.start(site(), ['--port', String(first.port)])
     assert.notEqual(second.port, first.port)
     await second.stop()
+  })
+})
+
+test('start: a port that another flag names is taken, and the flag is named', options, async () => {
+  await withServer(site(), [], async (first) => {
+    for (const flag of ['--http-port', '--admin']) {
+      const second = await forerun(['serve', site(), '--port', '0', flag, String(first.port)])
+      assert.notEqual(second.code, 0)
+      assert.equal(second.stderr.trim(), `forerun: port ${first.port} is taken: stop what listens there, or change ${flag}`)
+    }
+  })
+})
+
+test('start: only this machine can connect, unless told', options, async (t) => {
+  const addresses = Object.values(os.networkInterfaces()).flat()
+  const other = addresses.find(({ internal, family }) => !internal && family === 'IPv4')?.address
+  if (!other) return t.skip('this machine has no address but its own')
+  const reach = (port) =>
+    new Promise((resolve) => {
+      const socket = net.connect(port, other)
+      socket.on('connect', () => resolve('connected')).on('error', (error) => resolve(error.code))
+      socket.on('connect', () => socket.destroy())
+    })
+  await withServer(site(), [], async (server) => {
+    assert.equal(await reach(server.port), 'ECONNREFUSED')
+  })
+  await withServer(site(), ['--host', other], async (server) => {
+    assert.equal(await reach(server.port), 'connected')
   })
 })
 

@@ -38,10 +38,10 @@ export function setting(identifier, value) {
 }
 
 /** Opens a TLS connection that says nothing yet; its end is no error. */
-export function connect(server, protocol = 'h2') {
+export function connect(server, protocol = 'h2', options = {}) {
   return new Promise((resolve, reject) => {
     const ca = readFileSync(server.authority)
-    const socket = tls.connect({ host: '127.0.0.1', port: server.port, servername: 'localhost', ca, ALPNProtocols: [protocol] })
+    const socket = tls.connect({ host: '127.0.0.1', port: server.port, servername: 'localhost', ca, ALPNProtocols: [protocol], ...options })
     socket.gone = new Promise((done) => socket.on('close', done))
     socket.once('secureConnect', () => {
       socket.off('error', reject)

@@ -52,9 +52,11 @@ export function edit(root, name, content) {
 }
 
 /** Runs a program to its end; a run past its deadline is an error. */
-export function run(program, args, { deadline_ms = 20_000, ...options } = {}) {
+export function run(program, args, { deadline_ms = 20_000, input, ...options } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
+    const stdin = input === undefined ? 'ignore' : 'pipe'
+    const child = spawn(program, args, { stdio: [stdin, 'pipe', 'pipe'], ...options })
+    if (input !== undefined) child.stdin.end(input)
     const out = []
     const err = []
     const timer = setTimeout(() => {
