@@ -134,6 +134,10 @@ mod tests {
         time: Duration::from_secs(5),
     };
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "every answer takes what was heard"
+    )]
     fn told(heard: Heard<'_>) -> String {
         match heard {
             Heard::Header(header) => format!("{} bytes", header.len()),
@@ -195,7 +199,7 @@ mod tests {
         let serving = tokio::spawn(async move {
             answer_all(&bound, BOUNDS, Arc::new(told)).await;
         });
-        let one = Ipv4Addr::new(127, 0, 0, 1);
+        let one = Ipv4Addr::LOCALHOST;
         let other = Ipv4Addr::new(127, 0, 0, 2);
         let mut held = [connect(port, one).await, connect(port, one).await];
         let mut third = connect(port, one).await;

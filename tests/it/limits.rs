@@ -364,7 +364,7 @@ async fn what_is_held_over_http1_is_counted_and_bounded() {
         let most = ALL + pieces + count * BUFFERED_LEAST;
         assert!(held <= most, "{held} bytes are held for {count}");
     }
-    world.rest(16 * SECOND).await;
+    world.rest(31 * SECOND).await;
     let held = world.buffered_bytes();
     assert!((ALL / 4..=ALL).contains(&held), "{held} bytes are held");
     let closed = world.metrics().total(Count::Overcommitted);

@@ -98,12 +98,15 @@ test('a server that drains says so to the end', { timeout: 60_000 }, async () =>
   assert.deepEqual(await within(15_000, 'the end', server.ended), { code: 0, signal: null })
 })
 
-test('without TLS an address has so many connections, and then no more', { timeout: 60_000 }, async () => {
-  const server = await Server.start(writeSite(site), ['--http-port', '0'])
+for (const [flag, said, most] of [
+  ['--http-port', /port (\d+) sends to https/, 32],
+  ['--admin', /:(\d+)\/metrics/, 8],
+]) test(`${flag}: an address has so many connections, and then no more`, { timeout: 60_000 }, async () => {
+  const server = await Server.start(writeSite(site), [flag, '0'])
   try {
-    const [, port] = await server.said(/port (\d+) sends to https/)
+    const [, port] = await server.said(said)
     const sockets = []
-    for (let index = 0; index <= 32; index += 1) {
+    for (let index = 0; index <= most; index += 1) {
       const socket = net.connect(Number(port), '127.0.0.1').resume()
       socket.on('error', () => {})
       socket.gone = new Promise((done) => socket.on('close', done))
@@ -111,7 +114,7 @@ test('without TLS an address has so many connections, and then no more', { timeo
       sockets.push(socket)
     }
     await within(5_000, 'the end of the last', sockets.at(-1).gone)
-    assert.ok(sockets.slice(0, 32).every((socket) => !socket.destroyed))
+    assert.ok(sockets.slice(0, most).every((socket) => !socket.destroyed))
     for (const socket of sockets) socket.destroy()
   } finally {
     await server.stop()
