@@ -99,7 +99,7 @@ impl Service {
                 && answer::needs_encoding(request, &ready, self.options).is_none();
             return is_ready.then_some(ready);
         }
-        let site = self.site.snapshot();
+        let site = self.site.instructed()?;
         route::is_sent_elsewhere(&site, asked).then_some(site)
     }
 

@@ -155,6 +155,13 @@ impl SiteRoot {
         self.loader.site.load_full()
     }
 
+    /// Returns the newest snapshot, if what the author says in it was compared with the disk less
+    /// than a second ago.
+    pub fn instructed(&self) -> Option<Arc<Site>> {
+        let is_fresh = self.loader.author_read.is_fresh(self.loader.now_ms());
+        is_fresh.then(|| self.snapshot())
+    }
+
     /// Returns the newest snapshot if it has all that answering for a path takes, and all of that
     /// was compared with the disk less than a second ago; else call [`Self::prepare`].
     ///
@@ -173,6 +180,10 @@ impl SiteRoot {
     fn known(&self, path: &str) -> Option<Arc<Site>> {
         let site = self.loader.site.load();
         let now_ms = self.loader.now_ms();
+        // What the author says counts for every file.
+        if !self.loader.author_read.is_fresh(now_ms) {
+            return None;
+        }
         let slot = site
             .slot(path)
             .filter(|slot| slot.freshness.is_fresh(now_ms))?;

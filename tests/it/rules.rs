@@ -346,3 +346,35 @@ fn a_bad_file_keeps_the_server_from_starting() {
         }
     }
 }
+
+/// Also where no page is asked for, and where what is asked for was looked at later than the rules.
+#[tokio::test(start_paused = true)]
+async fn edited_rules_count_within_a_second_for_every_request() {
+    let mut world = World::new(
+        "
+        //- /a.txt
+        a
+        //- /b.txt
+        b
+        //- /_headers
+        /*
+          X-All: 1
+        //- /_redirects
+        /go /a.txt 302!
+        ",
+    );
+    let told = async |world: &mut World, target: &str| {
+        let response = world.get(target).await;
+        (response.status(), response.header("x-all").to_owned())
+    };
+    assert_eq!(told(&mut world, "/a.txt").await, (200, "1".to_owned()));
+    world.rest_ms(600).await;
+    assert_eq!(told(&mut world, "/b.txt").await, (200, "1".to_owned()));
+    assert_eq!(world.get("/go").await.header("location"), "/a.txt");
+    world.write("/_headers", "/*\n  X-All: 2\n");
+    world.write("/_redirects", "/go /b.txt 302!\n");
+    world.rest_ms(600).await;
+    assert_eq!(world.get("/go").await.header("location"), "/b.txt");
+    assert_eq!(told(&mut world, "/b.txt").await, (200, "2".to_owned()));
+    assert_eq!(told(&mut world, "/a.txt").await, (200, "2".to_owned()));
+}

@@ -10,7 +10,6 @@ use super::SiteError;
 use super::disk::{Disk, Found};
 use super::loader::{Loader, lock};
 use super::refresh::Instructions;
-use crate::site::freshness::Freshness;
 use crate::site::plan::Overrides;
 use crate::site::rules::{HeaderRules, Redirects};
 use crate::site::{Site, UrlPath};
@@ -32,7 +31,6 @@ const NAMES: [Name; 3] = [Name::PushToml, Name::Headers, Name::Redirects];
 #[derive(Debug)]
 pub(super) struct AuthorFiles {
     files: [AuthorFile; 3],
-    freshness: Freshness,
     /// What [`Loader::author_news`] last told.
     told: Told,
 }
@@ -84,7 +82,6 @@ impl AuthorFiles {
         let files = [open(NAMES[0])?, open(NAMES[1])?, open(NAMES[2])?];
         Ok(Self {
             files,
-            freshness: Freshness::at(0),
             told: Told::of(&[], site),
         })
     }
@@ -93,7 +90,7 @@ impl AuthorFiles {
 impl Loader {
     /// Returns what became of the author's files since this was last asked.
     pub(super) fn author_news(&self) -> Instructions {
-        lock(&self.author).freshness.expire();
+        self.author_read.expire();
         self.refresh_author();
         let mut author = lock(&self.author);
         let now = Told::of(&author.files, &self.site.load());
@@ -116,17 +113,22 @@ impl Loader {
         self.derive(|site, _| site.put_overrides(Arc::new(overrides)));
     }
 
-    /// Reads the files again. A bad one is said once: by whoever asks for news, if anybody does.
+    /// Reads the files again, unless that was done less than an interval ago. A bad one is said
+    /// once: by whoever asks for news, if anybody does.
     pub(super) fn refresh_author(&self) {
-        let mut author = lock(&self.author);
-        let now_ms = self.now_ms();
-        if author.freshness.is_fresh(now_ms) {
+        if self.author_read.is_fresh(self.now_ms()) {
             return;
         }
-        author.freshness.renew(now_ms);
+        let mut author = lock(&self.author);
+        let now_ms = self.now_ms();
+        // Whoever had the lock before may have done it.
+        if self.author_read.is_fresh(now_ms) {
+            return;
+        }
         for file in &mut author.files {
             self.refresh_file(file);
         }
+        self.author_read.renew(now_ms);
     }
 
     fn refresh_file(&self, file: &mut AuthorFile) {

@@ -20,6 +20,7 @@ use super::flights::Flights;
 use super::memory::{ENTRIES_MAX, Memory};
 use super::refresh::Notes;
 use super::{SiteError, SiteOptions};
+use crate::site::freshness::Freshness;
 use crate::site::graph::Graph;
 use crate::site::{Asset, Entry, Kind, Site, SiteUrl, Slot, UrlPath};
 
@@ -45,6 +46,8 @@ pub(super) struct Loader {
     pub(super) encoder: Encoder,
     pub(super) permits: Arc<Semaphore>,
     pub(super) author: Mutex<AuthorFiles>,
+    /// When those were last read.
+    pub(super) author_read: Freshness,
     pub(super) options: SiteOptions,
     pub(super) graph: GraphOf,
     pub(super) content_bytes_max: u64,
@@ -78,6 +81,7 @@ impl Loader {
             encoder: Encoder::default(),
             permits: Arc::new(Semaphore::new(LOOK_UPS_MAX)),
             author: Mutex::new(author),
+            author_read: Freshness::at(0),
             graph,
             // A file that fills all memory by itself would push out everything else.
             content_bytes_max: options.memory_file_bytes_max.min(options.memory_bytes_max),
@@ -103,6 +107,7 @@ impl Loader {
     ///
     /// What a page depends on is compared with it; one that is new or differs is left to a flight.
     pub(super) fn look_up(&self, path: &UrlPath) -> Arc<Site> {
+        self.refresh_author();
         let slot = self.check(path, IfMissing::Forget);
         match &slot.entry {
             Entry::File(asset) if asset.kind == Kind::Page => {
