@@ -18,7 +18,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 
 use super::policy::Policy;
 use super::{Options, injected};
-use crate::site::rules::redirects::{Led, To};
+use crate::site::rules::redirects::To;
 use crate::site::{Asset, BadPath, Entry, Listing, Site, SiteUrl, UrlPath};
 
 /// The page for paths that are not there.
@@ -110,7 +110,7 @@ pub fn route<'a>(site: &'a Site, asked: Asked<'_>) -> Route<'a> {
     let raw = asked.uri.path();
     let redirects = site.redirects();
     // A target that needs no decoding is its own key.
-    if redirects.is_empty()
+    if redirects.none_is_forced()
         && !needs_decoding(raw)
         && let Some(Entry::File(asset)) = site.entry(raw)
     {
@@ -121,11 +121,10 @@ pub fn route<'a>(site: &'a Site, asked: Asked<'_>) -> Route<'a> {
         Err(BadPath::Malformed) => return Route::Malformed,
         Err(BadPath::Hidden) => return not_found(site),
     };
-    let led = match redirects.lead(&path, asked.uri.query()) {
-        Some(Led { to, is_forced }) if is_forced => return lead(site, to),
-        Some(Led { to, .. }) => Some(to),
-        None => None,
-    };
+    let query = asked.uri.query();
+    if let Some(to) = redirects.forced(&path, query) {
+        return lead(site, to);
+    }
     match site.entry(path.as_str()) {
         Some(Entry::Directory) => return with_slash(asked.uri),
         Some(Entry::File(_) | Entry::Missing) => {}
@@ -135,7 +134,7 @@ pub fn route<'a>(site: &'a Site, asked: Asked<'_>) -> Route<'a> {
     if let Some(asset) = site.found(&path) {
         return Route::File(asset);
     }
-    if let Some(to) = led {
+    if let Some(to) = redirects.lead(&path, query) {
         return lead(site, to);
     }
     if asked.policy.listing && path.is_directory() {
@@ -181,9 +180,16 @@ pub fn is_direct(site: &Site, asked: Asked<'_>) -> bool {
     )
 }
 
-/// Returns where a path leads whatever stands at it, if that takes no look.
+/// Returns whether a client is sent elsewhere whatever stands at its target, so that nobody has to
+/// look. All else may have changed since somebody did.
 pub fn is_sent_elsewhere(site: &Site, asked: Asked<'_>) -> bool {
-    !site.redirects().is_empty() && matches!(route(site, asked), Route::Redirect(..))
+    let redirects = site.redirects();
+    if redirects.none_is_forced() {
+        return false;
+    }
+    let forced = |path| redirects.forced(&path, asked.uri.query());
+    let to = UrlPath::parse(asked.uri.path()).ok().and_then(forced);
+    matches!(to, Some(To::Redirect(..)))
 }
 
 /// Returns the file behind a URL of this site.

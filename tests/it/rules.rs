@@ -1,6 +1,7 @@
 //! `_headers` and `_redirects`: what the author of a site says of its answers.
 
-use forerun::answer::Deliver;
+use forerun::answer::policy::Cors;
+use forerun::answer::{Deliver, Policy};
 use forerun::site::{SiteError, SiteOptions, SiteRoot};
 
 use crate::client::{Ask, Response};
@@ -347,6 +348,38 @@ fn a_bad_file_keeps_the_server_from_starting() {
     }
 }
 
+/// A rule says where to go from what is not there: it does not keep that from coming back.
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_is_seen_whatever_rules_lead_away() {
+    let mut world = World::new(
+        "
+        //- /index.html
+        <!doctype html><p>Root
+        //- /old.html
+        <!doctype html><p>Old
+        //- /docs/index.html
+        <!doctype html><p>Docs
+        //- /_redirects
+        /old.html /new.html
+        ",
+    );
+    let statuses = async |world: &mut World| {
+        world.rest_ms(1100).await;
+        let mut statuses = Vec::new();
+        for target in ["/old.html", "/docs", "/old.html", "/docs"] {
+            statuses.push(world.get(target).await.status());
+        }
+        statuses
+    };
+    assert_eq!(statuses(&mut world).await, [200, 308, 200, 308]);
+    std::fs::remove_file(world.path("/old.html")).unwrap();
+    std::fs::remove_dir_all(world.path("/docs")).unwrap();
+    world.write("/docs", "a file of that name");
+    assert_eq!(statuses(&mut world).await, [301, 200, 301, 200]);
+    world.write("/old.html", "<!doctype html><p>Old again");
+    assert_eq!(statuses(&mut world).await, [200, 200, 200, 200]);
+}
+
 /// Also where no page is asked for, and where what is asked for was looked at later than the rules.
 #[tokio::test(start_paused = true)]
 async fn edited_rules_count_within_a_second_for_every_request() {
@@ -377,4 +410,94 @@ async fn edited_rules_count_within_a_second_for_every_request() {
     assert_eq!(world.get("/go").await.header("location"), "/b.txt");
     assert_eq!(told(&mut world, "/b.txt").await, (200, "2".to_owned()));
     assert_eq!(told(&mut world, "/a.txt").await, (200, "2".to_owned()));
+}
+
+/// The same with `--listing`, `--cors` and `_headers` that know better.
+#[tokio::test(start_paused = true)]
+async fn what_an_answer_depends_on_is_not_the_authors_to_deny() {
+    let fixture = "
+        //- /index.html size=2000
+        <!doctype html><p>Root
+        //- /docs/a.txt
+        a
+        //- /_headers
+        /*
+          Vary: X-Own
+        /docs/*
+          ! Vary
+        /index.html
+          ! Vary
+        /
+          ! Vary
+          Vary: X-Other
+    ";
+    let policy: &'static Policy = Box::leak(Box::new(Policy {
+        listing: true,
+        cors: Cors::These(vec!["https://a.example".parse().unwrap()]),
+        ..Policy::default()
+    }));
+    let mut world = World::new(fixture).server(|options| options.policy = policy);
+    for (target, expected) in [
+        ("/", "Origin, X-Other | Accept-Encoding"),
+        ("/index.html", "Origin | Accept-Encoding"),
+        ("/docs/", "Accept | Origin"),
+        ("/docs/a.txt", "Origin"),
+        ("/nothing", "Origin, X-Own"),
+    ] {
+        let response = world.get(target).await;
+        let fields = response.answer().headers.get_all("vary").iter();
+        let fields: Vec<_> = fields.map(|field| field.to_str().unwrap()).collect();
+        assert_eq!(fields.join(" | "), expected, "{target}");
+    }
+}
+
+/// A file that has both names is not sent elsewhere, and one that a rule sends elsewhere takes its
+/// query along.
+#[tokio::test(start_paused = true)]
+async fn a_page_with_its_ending_keeps_its_query() {
+    let fixture = "
+        //- /about.html
+        <!doctype html><p>About
+        //- /team.html
+        <!doctype html><p>Team
+        //- /_redirects
+        /team.html /team 301!
+    ";
+    let mut world = World::new(fixture);
+    for _ in 0..2 {
+        assert_eq!(world.get("/about.html?x").await.status(), 200);
+        let sent = world.get("/team.html?x=%2F&y").await;
+        assert_eq!(
+            (sent.status(), sent.header("location")),
+            (301, "/team?x=%2F&y")
+        );
+        assert_eq!(world.get("/team?x=%2F&y").await.status(), 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_rule_leads_to_another_host_unless_it_says_so() {
+    let rules = "
+        //- /index.html
+        <!doctype html><p>Root
+        //- /docs/index.html
+        docs
+        //- /_redirects
+        /go/*  /:splat
+        /*     /:splat/
+    ";
+    let mut world = World::new(rules);
+    for target in [
+        "//evil.example/%2e%2e",
+        "//evil.example",
+        "/go//evil.example",
+        "/go/%2fevil.example",
+        "/go/%5cevil.example",
+        "///docs",
+    ] {
+        let said = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = world.say(&said).await;
+        assert!(!answer.contains("\r\nlocation:"), "{target}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 40"), "{target}: {answer}");
+    }
 }

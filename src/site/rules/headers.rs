@@ -9,7 +9,8 @@
 //!
 //! All rules that match count, from first to last; a field that two of them set, or one of them
 //! twice, has both values, with a comma between. As at Cloudflare Pages, a value may name what the
-//! path matched (`:splat`), and `!` takes a field away; Netlify's `Basic-Auth` is an error. Read on
+//! path matched (`:splat`, percent-encoded, so that it stays one value), and `!` takes a field
+//! away, but for what the server itself says in `Vary`; Netlify's `Basic-Auth` is an error. Read on
 //! in [`super::super::plan`] for what `Link` does.
 
 use std::fmt::Write as _;
@@ -17,7 +18,7 @@ use std::fmt::Write as _;
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
 use super::pattern::{Captures, Pattern, Put, Template};
-use super::{DYNAMIC_RULES_MAX, RULES_MAX, at, lines};
+use super::{DYNAMIC_RULES_MAX, Index, RULES_MAX, at, lines};
 use crate::site::UrlPath;
 use crate::site::links::header::{self as link, HeaderLink};
 
@@ -53,13 +54,22 @@ const RESERVED: [HeaderName; 20] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeaderRules {
     rules: Vec<Rule>,
+    index: Index,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     pattern: Pattern,
     removed: Vec<HeaderName>,
-    set: Vec<(HeaderName, Template)>,
+    set: Vec<Field>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Field {
+    name: HeaderName,
+    value: Template,
+    /// The value, if it is the same for all paths.
+    fixed: Option<HeaderValue>,
 }
 
 impl HeaderRules {
@@ -69,14 +79,14 @@ impl HeaderRules {
     /// A sentence that names the line, what is wrong, and what to write.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut rules: Vec<Rule> = Vec::new();
-        let mut dynamic = 0;
+        let mut index = Index::default();
         for line in lines(text) {
             let (number, line) = line?;
             let said = line.trim();
             if !line.starts_with([' ', '\t']) && is_path(said) {
                 let pattern = Pattern::parse(said).map_err(|wrong| at(number, wrong))?;
-                dynamic += usize::from(pattern.only().is_none());
-                if rules.len() == RULES_MAX || dynamic > DYNAMIC_RULES_MAX {
+                index.add(pattern.only(), rules.len());
+                if rules.len() == RULES_MAX || index.dynamic.len() > DYNAMIC_RULES_MAX {
                     let most = format!("{RULES_MAX} rules, {DYNAMIC_RULES_MAX} of them with *");
                     return Err(at(number, format!("more than {most} or a placeholder")));
                 }
@@ -96,7 +106,7 @@ impl HeaderRules {
             })?;
             rule.read(said).map_err(|wrong| at(number, wrong))?;
         }
-        Ok(Self { rules })
+        Ok(Self { rules, index })
     }
 
     /// Returns whether there are none.
@@ -107,16 +117,20 @@ impl HeaderRules {
     /// Changes the header of an answer for a decoded path as the rules say.
     pub fn apply(&self, path: &str, headers: &mut HeaderMap) {
         let mut given: Vec<&HeaderName> = Vec::new();
+        // What an answer depends on, it depends on, whatever the author says.
+        let depends: Vec<_> = headers.get_all(header::VARY).iter().cloned().collect();
         for (rule, captures) in self.matching(path) {
             for name in &rule.removed {
                 headers.remove(name);
+                if *name == header::VARY {
+                    headers.extend(depends.iter().map(|field| (header::VARY, field.clone())));
+                }
             }
-            for (name, value) in &rule.set {
-                // A captured value is percent-encoded, so this always is a value.
-                let Ok(value) = HeaderValue::try_from(value.fill(&captures, Put::Path)) else {
+            for field in &rule.set {
+                let Some(value) = field.value(&captures) else {
                     continue;
                 };
-                // What an answer depends on, it depends on.
+                let name = &field.name;
                 if given.contains(&name) || *name == header::VARY {
                     join(headers, name, value);
                 } else {
@@ -136,10 +150,10 @@ impl HeaderRules {
                 if rule.removed.contains(&header::LINK) {
                     links.clear();
                 }
-                let values = rule.set.iter().filter(|(name, _)| *name == header::LINK);
-                for (_, value) in values {
-                    links
-                        .extend(link::parse(&value.fill(&captures, Put::Path)).unwrap_or_default());
+                let fields = rule.set.iter().filter(|field| field.name == header::LINK);
+                for field in fields {
+                    let value = field.value.fill(&captures, Put::Link);
+                    links.extend(link::parse(&value).unwrap_or_default());
                 }
             }
             links.retain(|link| link.ahead().is_some());
@@ -148,9 +162,11 @@ impl HeaderRules {
         paths.iter().map(of).find(|links| !links.is_empty())
     }
 
-    fn matching<'a>(&'a self, path: &str) -> impl Iterator<Item = (&'a Rule, Captures<'a>)> {
-        let found = |rule: &'a Rule| Some((rule, rule.pattern.matches(path)?));
-        self.rules.iter().filter_map(found)
+    fn matching<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a Rule, Captures<'a>)> {
+        self.index.of(path).filter_map(move |number| {
+            let rule = &self.rules[number];
+            Some((rule, rule.pattern.matches(path)?))
+        })
     }
 }
 
@@ -164,7 +180,7 @@ impl std::fmt::Display for HeaderRules {
                 .try_for_each(|name| writeln!(f, "  ! {name}"))?;
             rule.set
                 .iter()
-                .try_for_each(|(name, value)| writeln!(f, "  {name}: {value}"))?;
+                .try_for_each(|field| writeln!(f, "  {}: {}", field.name, field.value))?;
         }
         Ok(())
     }
@@ -195,8 +211,28 @@ impl Rule {
             ));
         }
         let names: Vec<_> = self.pattern.names().collect();
-        self.set.push((name, Template::parse(value, &names)));
+        let template = Template::parse(value, &names);
+        let fixed = HeaderValue::from_str(value).ok();
+        self.set.push(Field {
+            name,
+            fixed: fixed.filter(|_| template.is_fixed()),
+            value: template,
+        });
         Ok(())
+    }
+}
+
+impl Field {
+    /// Returns the value for a path that has some captures. They are percent-encoded, so there
+    /// always is one.
+    fn value(&self, captures: &Captures<'_>) -> Option<HeaderValue> {
+        let put = if self.name == header::LINK {
+            Put::Link
+        } else {
+            Put::Field
+        };
+        let fill = || HeaderValue::try_from(self.value.fill(captures, put)).ok();
+        self.fixed.clone().or_else(fill)
     }
 }
 
@@ -298,6 +334,51 @@ mod tests {
             "cache-control: one | vary: accept, Origin | x-c: :splat http://c:80 | x-path: </b>",
         );
         check(rules, "/c", "set-cookie: a=1 | set-cookie: b=2 | x-a: 1");
+    }
+
+    /// What a path holds is one value, however it is written.
+    #[test]
+    fn what_is_captured_adds_neither_parameters_nor_members() {
+        let rules = "
+/u/:n
+  Set-Cookie: u=:n; Path=/
+/l/*
+  X-List: a, :splat
+/p/:n
+  Link: </:n.css>; rel=preload; as=:n
+";
+        check(
+            rules,
+            "/u/x;Domain=example.com",
+            "set-cookie: u=x%3BDomain%3Dexample.com; Path=/",
+        );
+        check(rules, "/l/b,c=\"d/e", "x-list: a, b%2Cc%3D%22d/e");
+        check(
+            rules,
+            "/p/a,b;c",
+            "link: </a,b;c.css>; rel=preload; as=a%2Cb%3Bc",
+        );
+    }
+
+    #[test]
+    fn what_an_answer_depends_on_stays() {
+        check("/*\n  Vary: A\n/b\n  ! Vary\n  X-B: 1\n", "/b", "x-b: 1");
+        check(
+            "/*\n  Vary: A\n/b\n  ! Vary\n  Vary: B\n",
+            "/b",
+            "vary: accept, B",
+        );
+    }
+
+    #[test]
+    fn rules_for_other_paths_cost_nothing() {
+        let many: String = (0..RULES_MAX).fold(String::new(), |all, number| {
+            all + &format!("/{number}\n  X-A: {number}\n")
+        });
+        let rules = HeaderRules::parse(&many).unwrap();
+        assert_eq!(rules.index.of("/7").collect::<Vec<_>>(), [7]);
+        check(&many, "/7", "x-a: 7");
+        check(&many, "/x", "");
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Paths with one splat (`*`, anything) and placeholders (`:name`, anything within a segment), and
 //! texts in which what these stood for is put.
 //!
-//! Matching takes time in proportion to the path, whatever the pattern.
+//! Matching takes time in proportion to the path, whatever the pattern, and asks for memory only
+//! where it succeeds.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -14,6 +17,9 @@ pub const SPLAT: &str = "splat";
 
 /// Longest pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 2048;
+
+/// Placeholders of a pattern.
+const PLACEHOLDERS_MAX: usize = 16;
 
 /// What a pattern's own text must not be taken for when it is printed.
 const LITERAL_SET: &AsciiSet = &PATH_SET.add(b'*').add(b':').add(b'\\');
@@ -27,6 +33,13 @@ const QUERY_SET: &AsciiSet = &NON_ALPHANUMERIC
 
 /// What a value of one segment may hold as it is.
 const SEGMENT_SET: &AsciiSet = &PATH_SET.add(b'/').add(b'\\');
+
+/// What a value in a header field may hold as it is: what it stands in may be a list, or have
+/// parameters.
+const FIELD_SET: &AsciiSet = &PATH_SET.add(b';').add(b',').add(b'=').add(b'\\');
+
+/// The same, of one segment.
+const FIELD_SEGMENT_SET: &AsciiSet = &FIELD_SET.add(b'/');
 
 /// A path with at most one splat, and placeholders.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +60,45 @@ enum Piece {
 
 /// What the splat and the placeholders of a pattern stand for, decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Captures<'a>(pub Vec<(&'a str, String)>);
+pub struct Captures<'a>(pub Vec<(&'a str, Cow<'a, str>)>);
 
 impl Captures<'_> {
     fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| value.as_str())
+        found.map(|(_, value)| value.as_ref())
     }
+}
+
+/// A path, and how it is written with and without a slash at its end.
+#[derive(Debug)]
+pub struct Loosely<'p> {
+    path: &'p str,
+    /// Written when a pattern wants it, once for all of them.
+    slashed: OnceCell<String>,
+}
+
+impl<'p> Loosely<'p> {
+    /// Returns a decoded path.
+    pub fn new(path: &'p str) -> Self {
+        let slashed = OnceCell::new();
+        Self { path, slashed }
+    }
+
+    /// Returns the path without a slash at its end.
+    pub fn bare(&self) -> &'p str {
+        bare(self.path)
+    }
+
+    fn slashed(&self) -> &str {
+        self.slashed.get_or_init(|| format!("{}/", self.path))
+    }
+}
+
+/// Returns a path without a slash at its end.
+pub fn bare(path: &str) -> &str {
+    path.strip_suffix('/')
+        .filter(|bare| !bare.is_empty())
+        .unwrap_or(path)
 }
 
 impl Pattern {
@@ -102,6 +147,12 @@ impl Pattern {
             pieces.push(piece);
             rest = after;
         }
+        let is_placeholder = |piece: &&Piece| matches!(piece, Piece::Placeholder(_));
+        if pieces.iter().filter(is_placeholder).count() > PLACEHOLDERS_MAX {
+            return Err(format!(
+                "`{text}` has more than {PLACEHOLDERS_MAX} placeholders"
+            ));
+        }
         let pattern = Self { pieces };
         match pattern.wrong() {
             Some(wrong) => Err(format!("`{text}` {wrong}")),
@@ -127,64 +178,65 @@ impl Pattern {
     }
 
     /// Returns what a decoded path has where the pattern has names; `None` if it does not match.
-    pub fn matches(&self, path: &str) -> Option<Captures<'_>> {
+    pub fn matches<'a>(&'a self, path: &'a str) -> Option<Captures<'a>> {
+        // Most patterns do not match most paths: those take no memory.
+        self.walk(path, |_, _| {})?;
         let mut captures = Vec::new();
-        let mut rest = path;
-        let mut pieces = self.pieces.iter().peekable();
-        while let Some(piece) = pieces.next() {
-            match piece {
-                Piece::Text(text) => rest = rest.strip_prefix(text.as_str())?,
-                Piece::Placeholder(name) => {
-                    let segment = rest.split('/').next().unwrap_or_default();
-                    let first = segment.chars().next()?.len_utf8();
-                    let length = match pieces.peek() {
-                        None => segment.len(),
-                        // The text may go on in the next segment.
-                        Some(Piece::Text(text)) if text.starts_with('/') => segment.len(),
-                        Some(Piece::Text(text)) => {
-                            let own = text.split('/').next().unwrap_or_default();
-                            // What ends the segment is found from its end.
-                            let is_last = own.len() < text.len() || self.ends_with(text);
-                            let tail = &segment[first..];
-                            let found = if is_last {
-                                tail.rfind(own)
-                            } else {
-                                tail.find(own)
-                            };
-                            first + found?
-                        }
-                        Some(_) => return None,
-                    };
-                    captures.push((name.as_str(), rest[..length].to_owned()));
-                    rest = &rest[length..];
-                }
-                Piece::Splat => {
-                    let tail = match pieces.next() {
-                        Some(Piece::Text(text)) => text.as_str(),
-                        _ => "",
-                    };
-                    captures.push((SPLAT, rest.strip_suffix(tail)?.to_owned()));
-                    return Some(Captures(captures));
-                }
-            }
-        }
-        rest.is_empty().then_some(Captures(captures))
+        self.walk(path, |name, value| {
+            captures.push((name, Cow::Borrowed(value)));
+        })?;
+        Some(Captures(captures))
     }
 
     /// Matches as [`Self::matches`] does, with or without a slash at the end of the path and the
     /// pattern (Netlify; Cloudflare Pages is exact); `/docs/*` matches `/docs` too.
-    pub fn matches_loosely(&self, path: &str) -> Option<Captures<'_>> {
-        let bare = path.strip_suffix('/').filter(|bare| !bare.is_empty());
-        self.matches(path)
-            .or_else(|| self.matches(bare?))
-            .or_else(|| match bare {
-                None => self.matches(&format!("{path}/")),
-                Some(_) => None,
-            })
+    pub fn matches_loosely<'a>(&'a self, path: &'a Loosely<'_>) -> Option<Captures<'a>> {
+        self.matches(path.path).or_else(|| {
+            let bare = path.bare();
+            if bare.len() < path.path.len() {
+                self.matches(bare)
+            } else if path.path.ends_with('/') {
+                None
+            } else {
+                self.matches(path.slashed())
+            }
+        })
     }
 
-    fn ends_with(&self, text: &str) -> bool {
-        matches!(self.pieces.last(), Some(Piece::Text(last)) if last == text)
+    /// Tells what each name stands for in a path; `None` if the pattern does not match it.
+    ///
+    /// Each placeholder ends where the text after it is found first. That leaves the most to those
+    /// that follow, so nothing has to be tried twice; what ends a segment is found from its end.
+    fn walk<'a, 'p>(&'a self, path: &'p str, mut tell: impl FnMut(&'a str, &'p str)) -> Option<()> {
+        let mut rest = path;
+        // What is left of the segment that the last placeholder stood in.
+        let mut known: Option<&str> = None;
+        for (index, piece) in self.pieces.iter().enumerate() {
+            let after = self.pieces.get(index + 1);
+            match (piece, after) {
+                (Piece::Text(text), _) => {
+                    rest = rest.strip_prefix(text.as_str())?;
+                    known = known.and_then(|segment| segment.get(text.len()..));
+                }
+                (Piece::Placeholder(name), after) => {
+                    let segment = known.unwrap_or_else(|| segment_of(rest));
+                    let is_last = index + 2 == self.pieces.len();
+                    let length = placeholder_length(segment, after, is_last)?;
+                    let (value, left) = rest.split_at(length);
+                    tell(name, value);
+                    (rest, known) = (left, Some(&segment[length..]));
+                }
+                (Piece::Splat, after) => {
+                    let tail = match after {
+                        Some(Piece::Text(text)) => text.as_str(),
+                        _ => "",
+                    };
+                    tell(SPLAT, rest.strip_suffix(tail)?);
+                    return Some(());
+                }
+            }
+        }
+        rest.is_empty().then_some(())
     }
 
     fn wrong(&self) -> Option<&'static str> {
@@ -214,6 +266,42 @@ impl fmt::Display for Pattern {
         })
     }
 }
+
+/// Returns a path up to its first slash.
+fn segment_of(path: &str) -> &str {
+    let segment = path.split('/').next().unwrap_or_default();
+    looked_at(segment.len());
+    segment
+}
+
+/// Returns how much of a segment a placeholder stands for, before the piece `after` it, which may
+/// be the last.
+fn placeholder_length(segment: &str, after: Option<&Piece>, is_last: bool) -> Option<usize> {
+    let first = segment.chars().next()?.len_utf8();
+    let text = match after {
+        None => return Some(segment.len()),
+        Some(Piece::Text(text)) => text,
+        Some(_) => return None,
+    };
+    // The text may go on in the next segment.
+    let own = text.split('/').next().unwrap_or_default();
+    let tail = &segment[first..];
+    if own.len() < text.len() || is_last {
+        return Some(first + tail.strip_suffix(own)?.len());
+    }
+    let found = tail.find(own);
+    looked_at(found.unwrap_or(tail.len()) + own.len());
+    Some(first + found?)
+}
+
+/// Counts bytes that a match has looked at.
+#[cfg(test)]
+fn looked_at(bytes: usize) {
+    tests::LOOKED_AT.with(|count| count.set(count.get() + bytes));
+}
+
+#[cfg(not(test))]
+const fn looked_at(_: usize) {}
 
 /// Reads one piece of a pattern, and returns what follows it.
 fn next_piece(text: &str) -> Result<(Piece, &str), String> {
@@ -267,6 +355,10 @@ pub enum Put {
     Path,
     /// Percent-encoded for a query or a fragment.
     Query,
+    /// Percent-encoded for a header field, of which it is one value whatever it holds.
+    Field,
+    /// The same for a `Link`, whose targets are paths.
+    Link,
 }
 
 impl Template {
@@ -299,25 +391,44 @@ impl Template {
     /// Returns the text with what was captured in its places.
     pub fn fill(&self, captures: &Captures<'_>, put: Put) -> String {
         let mut text = String::new();
+        let mut is_target = false;
         for part in &self.0 {
             match part {
-                Part::Text(own) => text.push_str(own),
+                Part::Text(own) => {
+                    if let Some(mark) = own.rfind(['<', '>']) {
+                        is_target = own[mark..].starts_with('<');
+                    }
+                    text.push_str(own);
+                }
                 Part::Name(name) => {
                     let value = captures.get(name).unwrap_or_default();
-                    let set = match put {
-                        Put::Plain => {
-                            text.push_str(value);
-                            continue;
-                        }
-                        Put::Path if name == SPLAT => PATH_SET,
-                        Put::Path => SEGMENT_SET,
-                        Put::Query => QUERY_SET,
+                    let put = match put {
+                        Put::Link if is_target => Put::Path,
+                        Put::Link => Put::Field,
+                        put => put,
                     };
-                    text.extend(utf8_percent_encode(value, set));
+                    match put.letters(name == SPLAT) {
+                        Some(set) => text.extend(utf8_percent_encode(value, set)),
+                        None => text.push_str(value),
+                    }
                 }
             }
         }
         text
+    }
+}
+
+impl Put {
+    /// Returns what is percent-encoded in a value; `None` if nothing is. A splat keeps its slashes.
+    fn letters(self, is_splat: bool) -> Option<&'static AsciiSet> {
+        match (self, is_splat) {
+            (Self::Plain, _) => None,
+            (Self::Path, true) => Some(PATH_SET),
+            (Self::Path, false) => Some(SEGMENT_SET),
+            (Self::Query, _) => Some(QUERY_SET),
+            (Self::Field | Self::Link, true) => Some(FIELD_SET),
+            (Self::Field | Self::Link, false) => Some(FIELD_SEGMENT_SET),
+        }
     }
 }
 
@@ -332,9 +443,16 @@ impl fmt::Display for Template {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::site::url_path::PATH_BYTES_MAX;
+
+    thread_local! {
+        pub(super) static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
+    }
 
     #[track_caller]
     fn check(pattern: &str, path: &str, expected: Option<&[(&str, &str)]>) {
@@ -344,7 +462,7 @@ mod tests {
             found
                 .0
                 .iter()
-                .map(|(name, value)| (*name, value.as_str()))
+                .map(|(name, value)| (*name, value.as_ref()))
                 .collect()
         });
         assert_eq!(found.as_deref(), expected, "{pattern} on {path}");
@@ -369,6 +487,19 @@ mod tests {
         check("/:y/:m", "/2026/", None);
         check("/:y/*", "/2026/", Some(&[("y", "2026"), ("splat", "")]));
         check("/:a-:b", "/x-y-z", Some(&[("a", "x"), ("b", "y-z")]));
+        check("/:a-:b-", "/x-y-", Some(&[("a", "x"), ("b", "y")]));
+        check("/:a-:b-", "/x-y-z-", Some(&[("a", "x"), ("b", "y-z")]));
+        check("/:a-:b-", "/x-y", None);
+        check(
+            "/:a-:b/-:c-",
+            "/x-y/-z-",
+            Some(&[("a", "x"), ("b", "y"), ("c", "z")]),
+        );
+        check(
+            "/:a-:b-*",
+            "/x-y-z",
+            Some(&[("a", "x"), ("b", "y"), ("splat", "z")]),
+        );
         check("/:n.html", "/a.html.html", Some(&[("n", "a.html")]));
         check("/:n.html/x", "/a.html/x", Some(&[("n", "a")]));
         check("/:n.html", "/.html", None);
@@ -379,9 +510,10 @@ mod tests {
     #[test]
     fn a_slash_at_the_end_matters_only_to_headers() {
         let matches = |pattern: &str, path: &str| {
+            let path = Loosely::new(path);
             Pattern::parse(pattern)
                 .unwrap()
-                .matches_loosely(path)
+                .matches_loosely(&path)
                 .is_some()
         };
         assert!(matches("/a", "/a/") && matches("/a/", "/a") && matches("/a/*", "/a"));
@@ -403,6 +535,10 @@ mod tests {
             ("/%ff", "not UTF-8"),
             ("/%00", "no path has"),
             ("//a", "two slashes"),
+            (
+                &(0..=PLACEHOLDERS_MAX).fold(String::new(), |text, n| format!("{text}/:n{n}")),
+                "more than 16 placeholders",
+            ),
         ] {
             let error = Pattern::parse(pattern).unwrap_err();
             assert!(error.contains(said), "{pattern}: {error}");
@@ -418,6 +554,52 @@ mod tests {
         assert_eq!(filled("/:id", Put::Path), "/..%2Fx&y");
         assert_eq!(filled("a=:id&:other", Put::Query), "a=..%2Fx%26y&:other");
         assert_eq!(filled(":splat", Put::Plain), "a b/c?");
+        let captures = Captures(vec![("splat", "a,b/c".into()), ("id", "x;y=z/\"".into())]);
+        let filled = |text, put| Template::parse(text, &names).fill(&captures, put);
+        assert_eq!(
+            filled("u=:id; Path=/", Put::Field),
+            "u=x%3By%3Dz%2F%22; Path=/"
+        );
+        assert_eq!(
+            filled("<:id>, :splat", Put::Field),
+            "<x%3By%3Dz%2F%22>, a%2Cb/c"
+        );
+        assert_eq!(
+            filled("</:splat>; as=:id, </a/:id>", Put::Link),
+            "</a,b/c>; as=x%3By%3Dz%2F%22, </a/x;y=z%2F%22>"
+        );
+    }
+
+    /// Each byte of a path is looked at a few times, however many placeholders might end there.
+    #[test]
+    fn matching_takes_time_in_proportion_to_the_path() {
+        let many = |text: &str| {
+            (0..PLACEHOLDERS_MAX).fold("/".to_owned(), |all, n| format!("{all}:n{n}{text}"))
+        };
+        for (pattern, path) in [
+            (many("-"), format!("/{}", "-".repeat(PATH_BYTES_MAX - 1))),
+            (many("-"), format!("/{}", "a".repeat(PATH_BYTES_MAX - 1))),
+            (many("-"), format!("/{}", "a-".repeat(PATH_BYTES_MAX / 2))),
+            (many(".aab"), format!("/{}", "a".repeat(PATH_BYTES_MAX - 1))),
+            (
+                many("-"),
+                format!("/{}{}", "a-".repeat(15), "a".repeat(4000)),
+            ),
+            (
+                many("/"),
+                format!("/{}{}", "a/".repeat(15), "a".repeat(4000)),
+            ),
+        ] {
+            let pattern = Pattern::parse(&pattern).unwrap();
+            LOOKED_AT.set(0);
+            let _ = pattern.matches(&path);
+            assert!(LOOKED_AT.get() > 0);
+            assert!(
+                LOOKED_AT.get() <= 6 * PATH_BYTES_MAX,
+                "{pattern}: {}",
+                LOOKED_AT.get()
+            );
+        }
     }
 
     fn pieces() -> impl Strategy<Value = String> {
@@ -434,14 +616,14 @@ mod tests {
             if let Ok(pattern) = Pattern::parse(&text) {
                 let again = Pattern::parse(&pattern.to_string());
                 prop_assert_eq!(again.as_ref(), Ok(&pattern));
-                let _ = (pattern.matches(&path), pattern.matches_loosely(&path));
+                let _ = (pattern.matches(&path), pattern.matches_loosely(&Loosely::new(&path)));
             }
         }
 
         #[test]
         fn no_text_is_too_odd(text in "\\PC*", path in "\\PC*") {
             if let Ok(pattern) = Pattern::parse(&text) {
-                let _ = (pattern.matches(&path), pattern.matches_loosely(&path));
+                let _ = (pattern.matches(&path), pattern.matches_loosely(&Loosely::new(&path)));
             }
         }
 

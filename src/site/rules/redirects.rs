@@ -11,17 +11,17 @@
 //! The first rule that matches counts, and it counts where no file stands, unless it ends with `!`
 //! (Netlify; at Cloudflare Pages every rule does). A slash at the end of a path matters to neither
 //! side. The query is passed on, unless the rule looks at it or the destination has its own.
-//! A rule that leads to where it came from is passed over.
+//! A rule that leads to what it leads from is passed over.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::cell::OnceCell;
 use std::fmt;
 
 use http::{HeaderValue, StatusCode};
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
-use super::pattern::{Captures, Pattern, Put, SPLAT, Template};
-use super::{DYNAMIC_RULES_MAX, RULES_MAX, at, lines};
+use super::pattern::{Captures, Loosely, Pattern, Put, SPLAT, Template, bare};
+use super::{DYNAMIC_RULES_MAX, Index, RULES_MAX, at, lines};
 use crate::site::UrlPath;
 
 /// Parts of a query that a rule looks at, and that are looked at in a request.
@@ -31,10 +31,10 @@ const QUERY_PARTS_MAX: usize = 64;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Redirects {
     rules: Vec<Redirect>,
-    /// Indices of rules for one path alone, by that path without a slash at its end.
-    fixed: HashMap<String, Vec<usize>>,
-    /// Indices of the others.
-    dynamic: Vec<usize>,
+    /// All of them, by paths without a slash at their end.
+    all: Index,
+    /// Those that count even where a file stands.
+    forced: Index,
 }
 
 /// One rule.
@@ -73,15 +73,6 @@ enum Destination {
     },
 }
 
-/// Where a rule leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Led {
-    /// To what.
-    pub to: To,
-    /// Even where a file stands.
-    pub is_forced: bool,
-}
-
 /// A key and its value, decoded.
 type Part = (String, String);
 
@@ -104,16 +95,14 @@ impl Redirects {
         for line in lines(text) {
             let (number, line) = line?;
             let rule = Redirect::parse(line).map_err(|wrong| at(number, wrong))?;
-            let index = redirects.rules.len();
-            match rule.from.only() {
-                Some(path) => {
-                    let known = redirects.fixed.entry(bare(path).to_owned()).or_default();
-                    known.push(index);
-                }
-                None => redirects.dynamic.push(index),
+            let (only, number) = (rule.from.only().map(bare), redirects.rules.len());
+            redirects.all.add(only, number);
+            if rule.is_forced {
+                redirects.forced.add(only, number);
             }
             redirects.rules.push(rule);
-            if redirects.rules.len() > RULES_MAX || redirects.dynamic.len() > DYNAMIC_RULES_MAX {
+            let dynamic = redirects.all.dynamic.len();
+            if redirects.rules.len() > RULES_MAX || dynamic > DYNAMIC_RULES_MAX {
                 let most = format!("{RULES_MAX} rules, {DYNAMIC_RULES_MAX} of them with *");
                 return Err(at(number, format!("more than {most} or a placeholder")));
             }
@@ -126,36 +115,42 @@ impl Redirects {
         self.rules.is_empty()
     }
 
+    /// Returns whether there are none that count where a file stands.
+    pub fn none_is_forced(&self) -> bool {
+        self.forced.is_empty()
+    }
+
+    /// Returns where a path leads even if a file stands there: if the first rule for it says so.
+    pub fn forced(&self, path: &UrlPath, query: Option<&str>) -> Option<To> {
+        let (number, to) = self.first(&self.forced, path, query)?;
+        // Another may stand before it.
+        let (first, _) = self.first(&self.all, path, query)?;
+        (first == number).then_some(to)
+    }
+
     /// Returns where the first rule for a path leads, if there is one.
-    pub fn lead(&self, path: &UrlPath, query: Option<&str>) -> Option<Led> {
-        let fixed = self
-            .fixed
-            .get(bare(path.as_str()))
-            .map_or(&[][..], Vec::as_slice);
-        let (mut fixed, mut dynamic) = (fixed.iter().peekable(), self.dynamic.iter().peekable());
-        let mut parts = None;
-        loop {
-            // Both are sorted: the earlier rule is tried first.
-            let next = match (fixed.peek(), dynamic.peek()) {
-                (Some(one), Some(other)) if one > other => dynamic.next(),
-                (Some(_), _) => fixed.next(),
-                (None, _) => dynamic.next(),
-            };
-            let rule = &self.rules[*next?];
-            let Some(mut captures) = rule.from.matches_loosely(path.as_str()) else {
-                continue;
-            };
+    pub fn lead(&self, path: &UrlPath, query: Option<&str>) -> Option<To> {
+        let (_, to) = self.first(&self.all, path, query)?;
+        Some(to)
+    }
+
+    fn first(&self, index: &Index, path: &UrlPath, query: Option<&str>) -> Option<(usize, To)> {
+        if index.is_empty() {
+            return None;
+        }
+        let loosely = Loosely::new(path.as_str());
+        let parts = OnceCell::new();
+        index.of(loosely.bare()).find_map(|number| {
+            let rule = &self.rules[number];
+            let mut captures = rule.from.matches_loosely(&loosely)?;
             if !rule.query.is_empty() {
-                let parts = parts.get_or_insert_with(|| parts_of(query.unwrap_or_default()));
+                let parts = parts.get_or_init(|| parts_of(query.unwrap_or_default()));
                 if !rule.matches_query(parts, &mut captures) {
-                    continue;
+                    return None;
                 }
             }
-            if let Some(to) = rule.to(path, query, &captures) {
-                let is_forced = rule.is_forced;
-                return Some(Led { to, is_forced });
-            }
-        }
+            Some((number, rule.to(path, query, &captures)?))
+        })
     }
 }
 
@@ -228,7 +223,7 @@ impl Redirect {
                 return false;
             };
             match wanted {
-                Wanted::Any(name) => captures.0.push((name, value.clone())),
+                Wanted::Any(name) => captures.0.push((name, Cow::Owned(value.clone()))),
                 Wanted::Only(only) => return only == value,
             }
             true
@@ -242,7 +237,7 @@ impl Redirect {
         let location = self
             .to
             .location(query.filter(|_| self.query.is_empty()), captures);
-        if self.to.is_here() && leads_back(&location, path) {
+        if self.to.is_here() && self.leads_back(&location, path) {
             return None;
         }
         // A text too odd to be a field leads nowhere.
@@ -250,6 +245,18 @@ impl Redirect {
             self.status,
             HeaderValue::try_from(location).ok()?,
         ))
+    }
+
+    /// Returns whether a location is the path that was asked for, give or take a slash at its end,
+    /// with a query for which the rule counts again: whoever follows it gets nowhere.
+    fn leads_back(&self, location: &str, path: &UrlPath) -> bool {
+        let (target, _) = split(location, '#');
+        let (target, query) = split(target, '?');
+        UrlPath::parse(target).is_ok_and(|to| bare(to.as_str()) == bare(path.as_str()))
+            && self.matches_query(
+                &parts_of(query.unwrap_or_default()),
+                &mut Captures::default(),
+            )
     }
 }
 
@@ -483,13 +490,6 @@ fn decoded(text: &str) -> Cow<'_, str> {
     Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
 }
 
-/// Returns a path without a slash at its end.
-fn bare(path: &str) -> &str {
-    path.strip_suffix('/')
-        .filter(|bare| !bare.is_empty())
-        .unwrap_or(path)
-}
-
 /// Returns a path that begins with one slash alone.
 fn one_slash(path: String) -> String {
     let rest = path.trim_start_matches('/');
@@ -498,12 +498,6 @@ fn one_slash(path: String) -> String {
     } else {
         format!("/{rest}")
     }
-}
-
-/// Returns whether a location is the path that was asked for, give or take a slash at its end.
-fn leads_back(location: &str, path: &UrlPath) -> bool {
-    let target = location.split(['?', '#']).next().unwrap_or_default();
-    UrlPath::parse(target).is_ok_and(|to| bare(to.as_str()) == bare(path.as_str()))
 }
 
 #[cfg(test)]
