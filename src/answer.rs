@@ -597,11 +597,7 @@ fn rank(kind: Kind, page: Option<&Arc<Page>>) -> Rank {
 /// Returns what has to be encoded before a request can be answered: it refuses the file as it is.
 pub fn needs_encoding(request: &Parts, site: &Site, options: Options) -> Option<Unencoded> {
     representation::refuses_identity(&request.headers).then_some(())?;
-    let (Route::File(asset) | Route::Application(asset) | Route::Instead(StatusCode::OK, asset)) =
-        route::route(site, Asked::by(request, options))
-    else {
-        return None;
-    };
+    let asset = route::route(site, Asked::by(request, options)).served()?;
     let coding = representation::needed(&request.headers, asset)?;
     Some(Unencoded {
         asset: Arc::clone(asset),

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::{Method, StatusCode, Uri, Version};
+use http::{Method, Uri, Version};
 
 use super::encoding::Accepted;
 use super::representation::Representations;
-use super::route::{self, Asked, Route};
+use super::route::{self, Asked, is_navigation};
 use super::{Authority, Deliver, Held, Options, Peer, Pushes, range, representation, requested};
 use crate::site::digest::Digest;
 use crate::site::graph::{Destination, Need, Subresource};
@@ -259,13 +259,6 @@ fn delivery(request: &Parts, peer: &Peer<'_>, options: Options) -> Delivery {
     }
 }
 
-fn is_navigation(request: &Parts) -> bool {
-    request
-        .headers
-        .get("sec-fetch-mode")
-        .is_some_and(|mode| mode == "navigate")
-}
-
 /// What a request says that its client holds.
 struct Known<'a> {
     digest: Digest,
@@ -324,11 +317,7 @@ fn page_at<'a>(
     uri: &Uri,
     options: Options,
 ) -> Option<(&'a Arc<Asset>, &'a Arc<Page>)> {
-    let (Route::File(asset) | Route::Application(asset) | Route::Instead(StatusCode::OK, asset)) =
-        route::route(site, Asked::shown(uri, options))
-    else {
-        return None;
-    };
+    let asset = route::route(site, Asked::shown(uri, options)).served()?;
     Some((asset, site.page(asset.path.as_str())?))
 }
 

@@ -45,6 +45,18 @@ pub enum Route<'a> {
     Unknown(Wanted),
 }
 
+impl<'a> Route<'a> {
+    /// Returns the file that is sent as what is there; `None` if something else is answered.
+    pub fn served(&self) -> Option<&'a Arc<Asset>> {
+        match self {
+            Self::File(asset) | Self::Application(asset) | Self::Instead(StatusCode::OK, asset) => {
+                Some(asset)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What has to be looked up to tell what stands at a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
@@ -100,7 +112,7 @@ impl<'a> Asked<'a> {
         }
         match self.shown {
             Shown::Yes => true,
-            Shown::Says(request, options) => is_navigation(request, options),
+            Shown::Says(request, options) => may_be_navigation(request, options),
         }
     }
 }
@@ -214,16 +226,18 @@ pub fn needs_decoding(raw: &str) -> bool {
     raw.contains('%')
 }
 
-/// Returns whether a request is for something that is shown by itself. The script of an open page
-/// asks for that page again while it is edited.
-fn is_navigation(request: &Parts, options: Options) -> bool {
+/// Returns whether a request says that it is a navigation (Fetch Metadata, section 2.3).
+pub(super) fn is_navigation(request: &Parts) -> bool {
     let mode = request.headers.get("sec-fetch-mode");
+    mode.is_some_and(|mode| mode == "navigate")
+}
+
+/// Returns whether a request is one, as far as can be told of a client that does not say. The
+/// script of an open page asks for that page again while it is edited.
+fn may_be_navigation(request: &Parts, options: Options) -> bool {
+    let says = request.headers.contains_key("sec-fetch-mode");
     let is_checked = options.live.is_some() && request.method == Method::HEAD;
-    match mode {
-        Some(mode) if mode == "navigate" => true,
-        Some(_) if !is_checked => false,
-        _ => injected::takes_html(&request.headers),
-    }
+    is_navigation(request) || (!says || is_checked) && injected::takes_html(&request.headers)
 }
 
 fn not_found(site: &Site) -> Route<'_> {
