@@ -242,8 +242,9 @@ pub fn answer(
         }
         injected::open_policies(answer.head.headers_mut());
         // What is told of a page is told of one that is shown: nobody uses that.
+        let is_known = peer.admission == Admission::Granted;
         let used = || requested::used(request, site, options).map(Action::Used);
-        answer.action = answer.action.or_else(used);
+        answer.action = answer.action.or_else(|| is_known.then(used).flatten());
     }
     answer
 }
@@ -264,7 +265,15 @@ fn from_site(
     if request.method != Method::GET && request.method != Method::HEAD {
         return allow(plain(StatusCode::METHOD_NOT_ALLOWED, moment));
     }
-    let mut answer = match route::route(site, Asked::by(request, options)) {
+    let asked = Asked::by(request, options);
+    let route = route::route(site, asked);
+    let varies = match &route {
+        Route::Application(_) => true,
+        // A navigation would have been shown the application.
+        Route::NotFound(_) | Route::Unknown(_) => asked.may_be_application(),
+        _ => false,
+    };
+    let mut answer = match route {
         Route::File(asset) | Route::Instead(StatusCode::OK, asset) => {
             file(request, peer, site, asset, options, moment)
         }
@@ -276,8 +285,7 @@ fn from_site(
         Route::NotFound(page) => instead::not_found(request, site, page, options, moment),
         Route::Unknown(_) => instead::not_found(request, site, None, options, moment),
     };
-    if options.policy.spa.is_some() && !answer.head.status().is_redirection() {
-        // Who asks for something that is not there is shown the application, or told so.
+    if varies {
         let fields = HeaderValue::from_static("Sec-Fetch-Mode, Accept");
         answer.head.headers_mut().append(header::VARY, fields);
     }
@@ -295,6 +303,7 @@ fn stands_for_path(status: StatusCode) -> bool {
     is_content
         || [
             Is::NOT_FOUND,
+            Is::NOT_ACCEPTABLE,
             Is::PRECONDITION_FAILED,
             Is::RANGE_NOT_SATISFIABLE,
         ]

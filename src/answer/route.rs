@@ -104,6 +104,13 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// Returns whether an application would answer if nothing else did, and this were a navigation:
+    /// whatever has the name of a file is a file, or missing.
+    pub fn may_be_application(&self) -> bool {
+        let path = || UrlPath::parse(self.uri.path());
+        self.policy.spa.is_some() && path().is_ok_and(|path| !path.name().contains('.'))
+    }
+
     /// Returns whether the answer is to be a page: never a script's business, nor what has the name
     /// of a file.
     fn is_navigation(&self, path: &UrlPath) -> bool {

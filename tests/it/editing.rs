@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use forerun::answer::requested::{Use, User};
 use forerun::answer::{
-    Action, Answer, Authority, Body, Deliver, Held, LivePage, Moment, Options, Peer, Pushes, answer,
+    Action, Admission, Answer, Authority, Body, Deliver, Held, LivePage, Moment, Options, Peer,
+    Pushes, answer,
 };
 use forerun::hub::EventId;
 use forerun::site::graph::graph;
@@ -65,13 +66,24 @@ fn ask_for(
     method: &str,
     fields: &[(&str, &str)],
 ) -> Answer {
+    ask_as(Admission::Granted, path, site, live, method, fields)
+}
+
+fn ask_as(
+    admission: Admission,
+    path: &str,
+    site: &Site,
+    live: Option<LivePage>,
+    method: &str,
+    fields: &[(&str, &str)],
+) -> Answer {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
     let (request, ()) = request.body(()).unwrap().into_parts();
     let peer = Peer {
-        admission: forerun::answer::Admission::Granted,
+        admission,
         authority: Authority::Covered,
         pushes: Pushes::Refused,
         held: &Held::default(),
@@ -237,6 +249,28 @@ fn check_used(target: &str, method: &str, fields: &[(&str, &str)], expected: &st
     assert_eq!(used, expected, "{method} {target} {fields:?}");
     let served = ask_for(target, &site(&files), None, method, &fields);
     assert_eq!(served.action, None);
+}
+
+/// Whoever may not read the site does not teach it, either.
+#[test]
+fn who_is_refused_uses_nothing() {
+    let site = site(&[("/index.html", PAGE), ("/data.json", "{}")]);
+    let fields = [
+        ("host", "localhost"),
+        ("referer", "https://localhost/docs/"),
+        ("sec-fetch-dest", "empty"),
+    ];
+    for (admission, is_noted) in [(Admission::Granted, true), (Admission::Refused, false)] {
+        let answer = ask_as(
+            admission,
+            "/data.json",
+            &site,
+            Some(live(3)),
+            "GET",
+            &fields,
+        );
+        assert_eq!(answer.action.is_some(), is_noted, "{admission:?}");
+    }
 }
 
 #[test]

@@ -206,9 +206,22 @@ async fn an_application_is_shown_to_navigations_alone() {
         let missing = world.ask(Ask::navigate(target)).await;
         assert_eq!(missing.status(), 404, "{target}");
     }
-    // What is there is itself.
+    // What is there is itself, and for everyone.
     let file = world.ask(Ask::navigate("/file")).await;
     assert_eq!(file.text(), "no page\n");
+    for (target, varies) in [
+        ("/file", false),
+        ("/", false),
+        ("/about", false),
+        ("/app.js", false),
+        ("/.git", false),
+        ("/nothing", true),
+    ] {
+        let response = world.get(target).await;
+        let fields = response.answer().headers.get_all("vary");
+        let found = fields.iter().any(|field| field == "Sec-Fetch-Mode, Accept");
+        assert_eq!(found, varies, "{target}");
+    }
     assert!(world.get("/both/").await.text().contains("both/index.html"));
 }
 

@@ -182,3 +182,27 @@ async fn what_keeps_pages_safe_is_on_every_answer() {
     let own = world.get("/own.txt").await;
     assert_eq!(field(&own, "x-frame-options"), "DENY");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_all_answers_is_said_once() {
+    let mut world = world(Policy {
+        cors: Cors::These(vec![HeaderValue::from_static("https://a.example")]),
+        secure: Secure::On,
+        ..Policy::default()
+    });
+    for (method, target, accepted, status) in [
+        ("GET", "/a.css", "identity;q=0", 406),
+        ("GET", "/a.css", "gzip", 200),
+        ("GET", "/nothing", "gzip", 404),
+        ("GET", "/docs", "gzip", 308),
+        ("GET", "/%zz", "gzip", 400),
+        ("POST", "/a.css", "gzip", 405),
+    ] {
+        let ask = Ask::method(method, target).header("accept-encoding", accepted);
+        let response = world.ask(ask).await;
+        assert_eq!(response.status(), status, "{target}");
+        let varies = response.answer().headers.get_all("vary").iter();
+        let varies = varies.filter(|field| *field == "Origin").count();
+        assert_eq!(varies, 1, "{method} {target}");
+    }
+}
