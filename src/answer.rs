@@ -5,8 +5,8 @@
 //! `representation` (in which form a file is sent), [`range`], [`preload`], [`held`], `injected`
 //! (pages while their site is edited), [`requested`] (who asks meanwhile) and, for what is not of
 //! the site, [`live`]. [`policy`] is what whoever runs the server says of all answers,
-//! [`authorization`] who may read any; `listing` shows directories, and `instead` answers where no
-//! file is sent.
+//! [`authorization`] who may read any; [`listing`] shows directories, and `instead` answers where
+//! no file is sent.
 
 pub mod authorization;
 mod body;
@@ -15,7 +15,7 @@ pub mod encoding;
 pub mod held;
 mod injected;
 mod instead;
-mod listing;
+pub mod listing;
 pub mod live;
 pub mod policy;
 pub mod preload;

@@ -21,6 +21,7 @@ use self::live::Live;
 use self::sign_in::SignIns;
 use crate::access_log::{AccessLog, Entry, Way};
 use crate::answer::authorization::Credentials;
+use crate::answer::listing;
 use crate::answer::live::Received;
 use crate::answer::route::{self, Asked, Wanted};
 use crate::answer::{
@@ -138,7 +139,10 @@ impl Service {
                     let (path, before) = (&known[known.len() - 1], &known[..known.len() - 1]);
                     self.site.prepare_also(path, &site, before).await
                 }
-                Some(Wanted::Listing(path)) => self.site.list(&path, &site).await,
+                Some(Wanted::Listing(path)) => {
+                    let form = listing::form(request);
+                    self.site.list(&path, &site, form, listing::render).await
+                }
                 Some(Wanted::Entry(_)) | None => break,
             };
         }

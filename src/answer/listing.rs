@@ -18,7 +18,7 @@ use time::macros::format_description;
 
 use super::conditional::{self, Validators, Verdict};
 use super::{Answer, Body, Moment, Options, Rank, author, entity_tag, plain, route};
-use crate::site::listing::{ENTRIES_MAX, Listed, Listing};
+use crate::site::listing::{ENTRIES_MAX, Form, Key, Listed, Listing, Syntax, Text};
 use crate::site::{ContentHash, Site, UrlPath};
 
 const DATE: &[FormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]");
@@ -49,20 +49,6 @@ tbody tr:hover { background: var(--line) }
 @media (max-width: 30rem) { th:nth-child(3), td:nth-child(3) { display: none } }
 ";
 
-/// By what a listing is sorted. Directories stand before files either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Order {
-    by: Key,
-    is_descending: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Key {
-    Name,
-    Size,
-    Time,
-}
-
 #[derive(Serialize)]
 struct Document<'a> {
     path: &'a str,
@@ -90,15 +76,13 @@ pub(super) fn answer(
     options: Options,
     moment: &Moment,
 ) -> Answer {
-    let order = Order::read(request.uri.query().unwrap_or_default());
-    let mut entries: Vec<_> = listing.entries.iter().collect();
-    entries.sort_by(|one, other| order.compare(one, other));
-    let (media_type, text) = if wants_json(&request.headers) {
-        ("application/json", json(listing, &entries))
-    } else {
-        ("text/html; charset=utf-8", html(listing, &entries, order))
+    let form = form(request);
+    // Whoever looked it up has written it.
+    let Text { bytes, tag } = listing.text_or(form, || render(listing, form)).clone();
+    let media_type = match form.syntax {
+        Syntax::Json => "application/json",
+        Syntax::Html => "text/html; charset=utf-8",
     };
-    let tag = entity_tag(&format!("\"{}\"", ContentHash::of(text.as_bytes())));
     let validators = Validators {
         is_current: |held: &[u8]| held == tag.as_bytes(),
         weak: false,
@@ -121,8 +105,8 @@ pub(super) fn answer(
     );
     if status == StatusCode::OK {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-        headers.insert(header::CONTENT_LENGTH, text.len().into());
-        answer.body = Body::Memory(Bytes::from(text));
+        headers.insert(header::CONTENT_LENGTH, bytes.len().into());
+        answer.body = Body::Memory(bytes);
         answer.rank = Rank::Document { opening_length: 0 };
     } else if status == StatusCode::NOT_MODIFIED {
         headers.remove(header::CONTENT_LENGTH);
@@ -141,65 +125,89 @@ pub(super) fn answer(
     answer
 }
 
-impl Order {
-    /// Reads the order that a query asks for.
-    fn read(query: &str) -> Self {
-        let mut order = Self {
-            by: Key::Name,
-            is_descending: false,
-        };
-        for part in query.split('&') {
-            match part {
-                "sort=name" => order.by = Key::Name,
-                "sort=size" => order.by = Key::Size,
-                "sort=time" => order.by = Key::Time,
-                "order=desc" => order.is_descending = true,
-                "order=asc" => order.is_descending = false,
-                _ => {}
-            }
+/// Returns the form of a listing that a request asks for.
+pub fn form(request: &Parts) -> Form {
+    let mut form = Form {
+        syntax: if wants_json(&request.headers) {
+            Syntax::Json
+        } else {
+            Syntax::Html
+        },
+        key: Key::Name,
+        is_descending: false,
+    };
+    for part in request.uri.query().unwrap_or_default().split('&') {
+        match part {
+            "sort=name" => form.key = Key::Name,
+            "sort=size" => form.key = Key::Size,
+            "sort=time" => form.key = Key::Time,
+            "order=desc" => form.is_descending = true,
+            "order=asc" => form.is_descending = false,
+            _ => {}
         }
-        order
     }
+    form
+}
 
-    fn compare(self, one: &Listed, other: &Listed) -> Ordering {
-        let by_name = || name(one).to_lowercase().cmp(&name(other).to_lowercase());
-        let by_key = match self.by {
-            Key::Name => by_name(),
-            Key::Size => one.length.cmp(&other.length).then_with(by_name),
-            Key::Time => one.modified.cmp(&other.modified).then_with(by_name),
+/// Writes a listing in a form. Takes long where there are many entries.
+pub fn render(listing: &Listing, form: Form) -> Text {
+    let entries = sorted(&listing.entries, form);
+    let text = match form.syntax {
+        Syntax::Json => json(listing, &entries),
+        Syntax::Html => html(listing, &entries, form),
+    };
+    Text {
+        tag: entity_tag(&format!("\"{}\"", ContentHash::of(text.as_bytes()))),
+        bytes: Bytes::from(text),
+    }
+}
+
+/// Sorts entries: directories before files, then by the key, then by name.
+fn sorted(entries: &[Listed], form: Form) -> Vec<&Listed> {
+    let mut entries: Vec<_> = entries
+        .iter()
+        .map(|entry| (name(entry).to_lowercase(), entry))
+        .collect();
+    entries.sort_by(|(name, one), (other_name, other)| {
+        let by_key = match form.key {
+            Key::Name => Ordering::Equal,
+            Key::Size => one.length.cmp(&other.length),
+            Key::Time => one.modified.cmp(&other.modified),
         };
-        let by_key = if self.is_descending {
+        let by_key = by_key.then_with(|| name.cmp(other_name));
+        let by_key = if form.is_descending {
             by_key.reverse()
         } else {
             by_key
         };
         let is_file = |entry: &Listed| entry.length.is_some();
         is_file(one).cmp(&is_file(other)).then(by_key)
-    }
-
-    /// Returns the link that sorts by a key, and the other way if it does already.
-    fn link(self, by: Key, title: &str) -> String {
-        let (key, first) = match by {
-            Key::Name => ("name", "asc"),
-            Key::Size => ("size", "desc"),
-            Key::Time => ("time", "desc"),
-        };
-        if self.by != by {
-            return format!("<th scope=col><a href=\"?sort={key}&amp;order={first}\">{title}</a>");
-        }
-        let (next, arrow, said) = if self.is_descending {
-            ("asc", "\u{2193}", "descending")
-        } else {
-            ("desc", "\u{2191}", "ascending")
-        };
-        format!(
-            "<th scope=col aria-sort={said}><a href=\"?sort={key}&amp;order={next}\">{title} \
-             <span aria-hidden=true>{arrow}</span></a>"
-        )
-    }
+    });
+    entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
-fn html(listing: &Listing, entries: &[&Listed], order: Order) -> String {
+/// Returns the link that sorts by a key, and the other way if it does already.
+fn heading(form: Form, by: Key, title: &str) -> String {
+    let (key, first) = match by {
+        Key::Name => ("name", "asc"),
+        Key::Size => ("size", "desc"),
+        Key::Time => ("time", "desc"),
+    };
+    if form.key != by {
+        return format!("<th scope=col><a href=\"?sort={key}&amp;order={first}\">{title}</a>");
+    }
+    let (next, arrow, said) = if form.is_descending {
+        ("asc", "\u{2193}", "descending")
+    } else {
+        ("desc", "\u{2191}", "ascending")
+    };
+    format!(
+        "<th scope=col aria-sort={said}><a href=\"?sort={key}&amp;order={next}\">{title} \
+         <span aria-hidden=true>{arrow}</span></a>"
+    )
+}
+
+fn html(listing: &Listing, entries: &[&Listed], form: Form) -> String {
     let title = escaped(listing.path.as_str());
     let mut page = format!(
         "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n\
@@ -209,9 +217,9 @@ fn html(listing: &Listing, entries: &[&Listed], order: Order) -> String {
          <title>{title}</title>\n<style>{STYLE}</style>\n<h1>{}</h1>\n<table>\n<thead><tr>{}{}{}\n\
          <tbody>\n",
         breadcrumbs(&listing.path),
-        order.link(Key::Name, "Name"),
-        order.link(Key::Size, "Size"),
-        order.link(Key::Time, "Modified (UTC)"),
+        heading(form, Key::Name, "Name"),
+        heading(form, Key::Size, "Size"),
+        heading(form, Key::Time, "Modified (UTC)"),
     );
     for entry in entries {
         let slash = if entry.length.is_none() { "/" } else { "" };

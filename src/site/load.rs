@@ -43,9 +43,10 @@ pub use list::NAMES_MAX;
 use loader::Loader;
 pub use refresh::{Change, Changes, Instructions, What};
 
+use super::listing::{Form, Text};
 use super::plan::Overrides;
 use super::url_path::{self, NOT_FOUND};
-use super::{Asset, Entry, Kind, Site, UrlPath, graph};
+use super::{Asset, Entry, Kind, Listing, Site, UrlPath, graph};
 
 /// Largest file held in memory, unless set otherwise.
 pub const MEMORY_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -231,20 +232,26 @@ impl SiteRoot {
         own.map_or(newest, Arc::new)
     }
 
-    /// Returns a snapshot with what the directory at a path holds.
-    pub async fn list(&self, path: &UrlPath, site: &Site) -> Arc<Site> {
+    /// Returns a snapshot with what the directory at a path holds, and that in a form, which
+    /// `write` makes of it.
+    pub async fn list(
+        &self,
+        path: &UrlPath,
+        site: &Site,
+        form: Form,
+        write: fn(&Listing, Form) -> Text,
+    ) -> Arc<Site> {
+        if let Some(known) = self.loader.known_listing(path, form) {
+            return Arc::new(site.with_listing(path, Some(known)));
+        }
         let loader = Arc::clone(&self.loader);
         let directory = path.clone();
-        let permit = Arc::clone(&loader.permits).acquire_owned().await;
+        let permit = Arc::clone(&loader.listings.permits).acquire_owned().await;
         let listed = spawn_blocking(move || {
             let _permit = permit;
-            let listed = loader.disk.list(&directory);
-            listed.unwrap_or_else(|error| {
-                loader.warn(&directory, &error);
-                None
-            })
+            loader.list(&directory, form, write)
         });
-        let listed = listed.await.unwrap_or_default().map(Arc::new);
+        let listed = listed.await.unwrap_or_default();
         Arc::new(site.with_listing(path, listed))
     }
 

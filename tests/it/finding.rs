@@ -348,6 +348,15 @@ async fn no_name_in_a_listing_is_more_than_a_name() {
     symlink("/etc/passwd", world.path("/docs/outside")).unwrap();
     symlink("b.txt", world.path("/docs/inside")).unwrap();
     symlink("nowhere", world.path("/docs/broken")).unwrap();
+    let fifo = world.path("/docs/fifo");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
     std::fs::write(world.path("/docs/back\\slash"), "x").unwrap();
     let page = world.get("/docs/").await;
     let page = page.text();
@@ -356,7 +365,13 @@ async fn no_name_in_a_listing_is_more_than_a_name() {
         "{page}"
     );
     assert!(page.contains(">\u{fffd}gpj.exe<"), "{page}");
-    for absent in ["outside", "broken", "back\\slash", "href=\"javascript"] {
+    for absent in [
+        "outside",
+        "broken",
+        ">fifo<",
+        "back\\slash",
+        "href=\"javascript",
+    ] {
         assert!(!page.contains(absent), "{absent}: {page}");
     }
     assert!(page.contains(">inside<"), "{page}");
@@ -390,6 +405,7 @@ async fn a_listing_says_that_it_is_not_whole() {
     assert!(!whole.contains("more than"), "all are there");
     assert_eq!(names(whole).len(), most);
     std::fs::write(directory.join("one more"), "").unwrap();
+    world.rest_ms(1100).await;
     let cut = world.get("/many/").await;
     let cut = cut.text();
     assert!(
@@ -397,4 +413,40 @@ async fn a_listing_says_that_it_is_not_whole() {
         "it says so"
     );
     assert_eq!(names(cut).len(), most);
+}
+
+/// Reading a directory takes a look at each of its files: once a second, however many ask.
+#[tokio::test(start_paused = true)]
+async fn a_listing_is_kept_for_a_second() {
+    let mut world = listing();
+    let json = [("accept", "application/json")];
+    let first = world.get("/docs/").await;
+    std::fs::write(world.path("/docs/new.txt"), "").unwrap();
+    world.rest_ms(500).await;
+    assert_eq!(world.get("/docs/").await.text(), first.text());
+    for query in ["", "?sort=size&order=desc"] {
+        let also = world.get_with(&format!("/docs/{query}"), &json).await;
+        assert!(
+            !also.text().contains("new.txt"),
+            "one look is for all forms"
+        );
+    }
+    world.rest_ms(1100).await;
+    let together = world
+        .together(["/docs/", "/docs/?sort=name", "/docs/"])
+        .await;
+    for response in &together {
+        assert_eq!(names(response.text()), ["sub", "A.txt", "b.txt", "new.txt"]);
+        assert_eq!(response.header("etag"), together[0].header("etag"));
+    }
+    assert!(
+        world
+            .get_with("/docs/", &json)
+            .await
+            .text()
+            .contains("new.txt")
+    );
+    std::fs::remove_dir_all(world.path("/docs")).unwrap();
+    world.rest_ms(1100).await;
+    assert_eq!(world.get("/docs/").await.status(), 404);
 }

@@ -17,6 +17,7 @@ use super::author::AuthorFiles;
 use super::disk::{Disk, Found, Identity};
 use super::encode::{self, Encoder};
 use super::flights::Flights;
+use super::list::Listings;
 use super::memory::{ENTRIES_MAX, Memory};
 use super::refresh::Notes;
 use super::{SiteError, SiteOptions};
@@ -44,6 +45,7 @@ pub(super) struct Loader {
     pub(super) site: ArcSwap<Site>,
     pub(super) flights: Flights,
     pub(super) encoder: Encoder,
+    pub(super) listings: Listings,
     pub(super) permits: Arc<Semaphore>,
     pub(super) author: Mutex<AuthorFiles>,
     /// When those were last read.
@@ -79,6 +81,7 @@ impl Loader {
             site: ArcSwap::from_pointee(site),
             flights: Flights::default(),
             encoder: Encoder::default(),
+            listings: Listings::default(),
             permits: Arc::new(Semaphore::new(LOOK_UPS_MAX)),
             author: Mutex::new(author),
             author_read: Freshness::at(0),

@@ -17,14 +17,14 @@ use super::loader::{GraphOf, IfMissing};
 use super::*;
 
 /// A directory that is served, with another beside it that is not.
-struct Directory {
+pub(super) struct Directory {
     _scratch: TempDir,
     outside: PathBuf,
     path: PathBuf,
 }
 
 impl Directory {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(files: &[(&str, &str)]) -> Self {
         let scratch = TempDir::new().unwrap();
         let base = scratch.path().canonicalize().unwrap();
         let (path, outside) = (base.join("site"), base.join("outside"));
@@ -42,7 +42,7 @@ impl Directory {
         directory
     }
 
-    fn write(&self, name: &str, content: &str) {
+    pub(super) fn write(&self, name: &str, content: &str) {
         let path = self.path.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
@@ -52,7 +52,7 @@ impl Directory {
         symlink(target, self.path.join(name)).unwrap();
     }
 
-    fn options(&self) -> SiteOptions {
+    pub(super) fn options(&self) -> SiteOptions {
         SiteOptions::new(&self.path)
     }
 
@@ -61,7 +61,7 @@ impl Directory {
     }
 }
 
-fn open(options: SiteOptions) -> SiteRoot {
+pub(super) fn open(options: SiteOptions) -> SiteRoot {
     open_with(options, pages::lines)
 }
 
@@ -71,7 +71,7 @@ fn open_with(options: SiteOptions, graph: GraphOf) -> SiteRoot {
     }
 }
 
-fn path(text: &str) -> UrlPath {
+pub(super) fn path(text: &str) -> UrlPath {
     UrlPath::parse(text).unwrap()
 }
 
@@ -92,7 +92,7 @@ async fn get(root: &SiteRoot, target: &str) -> String {
 }
 
 /// Time enough for the next look to look at the disk.
-async fn interval() {
+pub(super) async fn interval() {
     advance(Duration::from_millis(CHECK_INTERVAL_MS)).await;
 }
 
