@@ -93,11 +93,12 @@ impl Service {
         if self.thinks_of(request.uri.path()) {
             return None;
         }
-        let asked = Asked::by(request, self.options);
+        let options = self.present_options();
+        let asked = Asked::by(request, options);
         let path = route::decoded(request.uri.path())?;
         if let Some(ready) = self.site.ready(&path) {
             let is_ready = route::is_direct(&ready, asked)
-                && answer::needs_encoding(request, &ready, self.options).is_none();
+                && answer::needs_encoding(request, &ready, options).is_none();
             return is_ready.then_some(ready);
         }
         let site = self.site.instructed()?;
@@ -115,7 +116,7 @@ impl Service {
             tokio::time::sleep(self.think).await;
         }
         let site = self.look_up(request).await;
-        let unencoded = answer::needs_encoding(request, &site, self.options);
+        let unencoded = answer::needs_encoding(request, &site, self.present_options());
         if let Some(Unencoded { asset, coding }) = unencoded {
             self.site.encode_now(&asset, coding).await;
         }
@@ -131,7 +132,7 @@ impl Service {
         };
         let mut site = self.site.prepare(&path).await;
         let mut known = vec![path];
-        let asked = Asked::by(request, self.options);
+        let asked = Asked::by(request, self.present_options());
         for _ in 0..LOOKS_MAX {
             site = match route::wanted(&site, asked) {
                 Some(Wanted::Entry(path)) if !known.contains(&path) => {
@@ -153,6 +154,15 @@ impl Service {
     /// taken that answers: what is published between the two is then told twice, and never lost.
     pub fn live_page(&self) -> Option<LivePage> {
         self.live.as_ref().map(Live::page).or(self.options.live)
+    }
+
+    /// Returns the options by which requests are answered now, so that what is looked up for one is
+    /// what its answer takes.
+    fn present_options(&self) -> Options {
+        Options {
+            live: self.live_page(),
+            ..self.options
+        }
     }
 
     /// Returns the answer to a request.

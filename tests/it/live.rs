@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use forerun::answer::Policy;
 use forerun::answer::live::{self, Heard, TOLD_BYTES_MAX, Told};
 use forerun::door::live::{Live, TOLD_WAITING_MAX};
 use forerun::hub::sse::HEARTBEAT;
 use forerun::hub::{EventId, Hub, Limits};
 use forerun::measure::link::LinkOptions;
+use forerun::site::UrlPath;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
@@ -463,4 +465,22 @@ async fn a_page_at_another_path_knows_its_file() {
         let page = world.ask(Ask::navigate(target)).await;
         assert!(!page.text().contains("data-file"), "{target}");
     }
+}
+
+/// The script of an open page asks for that page again, as a script: what is looked up for that is
+/// what answers it, also in a server that has just started.
+#[tokio::test(start_paused = true)]
+async fn an_open_page_of_an_application_finds_it_again() {
+    let policy: &'static Policy = Box::leak(Box::new(Policy {
+        spa: Some(UrlPath::parse("/index.html").unwrap()),
+        ..Policy::default()
+    }));
+    let (world, _hub, _heard) = world();
+    let mut world = world.server(|options| options.policy = policy);
+    let ask = Ask::method("HEAD", "/users/42").headers(&[
+        ("sec-fetch-mode", "cors"),
+        ("sec-fetch-dest", "empty"),
+        ("accept", "text/html"),
+    ]);
+    assert_eq!(world.ask(ask).await.status(), 200);
 }
