@@ -331,6 +331,7 @@ fn author(
     if let Some(path) = path.filter(|_| !site.headers().is_empty()) {
         site.headers().apply(path, headers);
     }
+    options.policy.protect(headers);
 }
 
 /// Takes out of a page's header the links that its plan has: they are sent as that.

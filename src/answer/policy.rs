@@ -17,6 +17,16 @@ use crate::site::{Asset, Kind, UrlPath};
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 /// What scripts of other origins may read besides what every script may.
 const EXPOSED: HeaderValue = HeaderValue::from_static("Accept-Ranges, Content-Range, ETag");
+/// What no cache that others share may hear where users sign in: each of these directives lets it
+/// keep what was answered to one of them (RFC 9111 section 3.5).
+const SHARING: [&str; 3] = ["public", "s-maxage", "must-revalidate"];
+/// Fields that say the same to such caches alone (RFC 9213, and its forerunners).
+const SHARED_FIELDS: [HeaderName; 4] = [
+    HeaderName::from_static("cdn-cache-control"),
+    HeaderName::from_static("cloudflare-cdn-cache-control"),
+    HeaderName::from_static("netlify-cdn-cache-control"),
+    HeaderName::from_static("surrogate-control"),
+];
 /// A year, as is usual; subdomains are others' business.
 const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
@@ -59,7 +69,8 @@ pub struct Policy {
     pub cors: Cors,
     /// `--secure`.
     pub secure: Secure,
-    /// `--auth`: who may read answers. No cache that others share may keep one then.
+    /// `--auth`: who may read answers. No cache that others share may keep one then, whatever
+    /// `--cache` and `_headers` say.
     pub users: Option<Users>,
     /// `--spa`: what answers navigations that lead to nothing.
     pub spa: Option<UrlPath>,
@@ -195,6 +206,38 @@ impl Policy {
         }
     }
 
+    /// Takes out of a header, whoever wrote it, what would let a cache that others share keep what
+    /// is for those alone who signed in.
+    pub(super) fn protect(&self, headers: &mut HeaderMap) {
+        if self.users.is_none() {
+            return;
+        }
+        for name in &SHARED_FIELDS {
+            headers.remove(name);
+        }
+        let fields = headers.get_all(header::CACHE_CONTROL).iter();
+        let said = fields
+            .filter_map(|field| field.to_str().ok())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let name_of = |directive: &str| {
+            let name = directive.split('=').next().unwrap_or_default();
+            name.trim().to_ascii_lowercase()
+        };
+        let directives: Vec<_> = said.split(',').map(str::trim).collect();
+        if !directives.iter().any(|it| SHARING.contains(&&*name_of(it))) {
+            return;
+        }
+        let kept = directives
+            .iter()
+            .filter(|directive| !["public", "s-maxage", "private"].contains(&&*name_of(directive)));
+        let kept: Vec<_> = ["private"].iter().chain(kept).copied().collect();
+        // The parts of a value are one.
+        if let Ok(value) = HeaderValue::try_from(kept.join(", ")) {
+            headers.insert(header::CACHE_CONTROL, value);
+        }
+    }
+
     /// Says in the header of any answer who may read it (Fetch, section 3.3).
     pub(super) fn share(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         let allowed = match &self.cors {
@@ -206,6 +249,11 @@ impl Policy {
             }
         };
         if let Some(allowed) = allowed {
+            // Whoever is named may use what the browser has signed in with; all at once may not.
+            if self.users.is_some() && allowed != "*" {
+                let yes = HeaderValue::from_static("true");
+                headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+            }
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         }
@@ -225,9 +273,17 @@ impl Policy {
         }
         let methods = HeaderValue::from_static("GET, HEAD");
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-        // Nothing here does more for one field than it would without.
-        let any = HeaderValue::from_static("*");
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, any);
+        // Nothing here does more for one field than it would without, but for the one that `*`
+        // leaves out; and where credentials are allowed, it is no more than a star.
+        let asked = request.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
+        let fields = match (&self.users, &self.cors) {
+            (None, _) => HeaderValue::from_static("*"),
+            (Some(_), Cors::These(_)) => asked
+                .cloned()
+                .unwrap_or(HeaderValue::from_static("Authorization")),
+            (Some(_), _) => HeaderValue::from_static("*, Authorization"),
+        };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, fields);
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS);
     }
 }

@@ -44,7 +44,8 @@ pub(super) struct PolicyArguments {
     /// Let scripts, and fonts, of another origin read answers (*: of any); may be given more than
     /// once
     ///
-    /// An origin is a scheme and a host, as in `https://app.example`.
+    /// An origin is a scheme and a host, as in `https://app.example`. With --auth, scripts of one
+    /// that is named may use what the browser has signed in with.
     /// Example: forerun fonts --cors '*'
     #[arg(long, value_name = "ORIGIN", help_heading = ANSWERS)]
     cors: Vec<String>,
@@ -59,7 +60,9 @@ pub(super) struct PolicyArguments {
     /// Ask for a name and a password, of which this is the hash; may be given more than once
     ///
     /// `forerun hash NAME` makes one, and so does `htpasswd -nB NAME`; other hashes, and
-    /// passwords, are refused. Example: forerun --auth "$(forerun hash ada)"
+    /// passwords, are refused. No cache that others share may keep an answer then: `public`,
+    /// `s-maxage` and fields for such caches are left out, whatever --cache and _headers say.
+    /// Example: forerun --auth "$(forerun hash ada)"
     // Read later: clap would repeat what is refused, which may be a password.
     #[arg(long, value_name = "NAME:HASH", help_heading = ANSWERS)]
     auth: Vec<String>,

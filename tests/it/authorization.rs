@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use forerun::answer::authorization::{User, Users};
+use forerun::answer::policy::{CacheRule, Cors};
 use forerun::answer::{Deliver, Policy};
 use forerun::door::sign_in;
 
@@ -24,15 +25,22 @@ const SITE: &str = "
 ";
 
 fn world() -> World {
+    world_of(SITE, |_| {})
+}
+
+/// Returns a world with one user, `ada`, whose password is `open sesame`.
+fn world_of(fixture: &str, change: impl FnOnce(&mut Policy)) -> World {
     // `htpasswd -nbB -C 4 ada 'open sesame'`
     let ada = "ada:$2y$04$ECOKaSV3Ubn309LyvpiSLehHUKrdpWoLmZL7hLOZM7pxgeAFIjQcK";
     let users = Users::new(vec![User::parse(ada).unwrap()], [9; 32]).unwrap();
-    let policy: &'static Policy = Box::leak(Box::new(Policy {
+    let mut policy = Policy {
         users: Some(users),
         listing: true,
         ..Policy::default()
-    }));
-    World::new(SITE).server(|options| options.policy = policy)
+    };
+    change(&mut policy);
+    let policy: &'static Policy = Box::leak(Box::new(policy));
+    World::new(fixture).server(|options| options.policy = policy)
 }
 
 fn signed(ask: Ask, credentials: &str) -> Ask {
@@ -175,4 +183,133 @@ async fn http1_asks_for_the_same() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let twice = world.say(&say(&ada.repeat(2))).await;
     assert!(twice.starts_with("HTTP/1.1 401 "), "{twice}");
+}
+
+/// `public`, `s-maxage` and `must-revalidate` would have a shared cache keep what was signed in for
+/// (RFC 9111 section 3.5).
+#[tokio::test(start_paused = true)]
+async fn nothing_that_is_said_lets_a_shared_cache_keep_what_is_protected() {
+    let fixture = "
+        //- /index.html
+        <!doctype html><link rel=stylesheet href=/a.css><p>Root
+        //- /a.css
+        a
+        //- /b.css
+        b
+        //- /c.css
+        c
+        //- /d.css
+        d
+        //- /e.css
+        e
+        //- /_headers
+        /a.css
+          Cache-Control: Public, max-age=7, S-MaxAge=9
+          CDN-Cache-Control: max-age=9
+          Surrogate-Control: max-age=9
+        /b.css
+          Cache-Control: max-age=7, must-revalidate
+        /c.css
+          Cache-Control: no-store, public
+        /d.css
+          Cache-Control: private, max-age=7
+    ";
+    let mut world = world_of(fixture, |policy| {
+        policy.cache = vec![CacheRule::parse("e.css=public, max-age=31536000").unwrap()];
+    });
+    let ada = |target: &str| signed(Ask::get(target), "ada:open sesame");
+    for (target, expected) in [
+        ("/a.css", "private, max-age=7"),
+        ("/b.css", "private, max-age=7, must-revalidate"),
+        ("/c.css", "private, no-store"),
+        ("/d.css", "private, max-age=7"),
+        ("/e.css", "private, max-age=31536000"),
+    ] {
+        let first = world.ask(ada(target)).await;
+        assert_eq!(first.header("cache-control"), expected, "{target}");
+        for name in ["cdn-cache-control", "surrogate-control"] {
+            assert!(
+                !first.answer().headers.contains_key(name),
+                "{target}: {name}"
+            );
+        }
+        let again = ada(target).header("if-none-match", first.header("etag"));
+        let again = world.ask(again).await;
+        assert_eq!(again.status(), 304, "{target}");
+        assert_eq!(again.header("cache-control"), expected, "{target}");
+    }
+    world.reconnect().await;
+    let page = world.ask(ada("/")).await;
+    let pushed = page.promises[0].answer.as_ref().unwrap().as_ref().unwrap();
+    assert_eq!(pushed.headers["cache-control"], "private, max-age=7");
+}
+
+/// `*` is not `Authorization` (Fetch, section 3.3.7), and who may use what a browser has signed in
+/// with is named.
+#[tokio::test(start_paused = true)]
+async fn a_script_of_an_allowed_origin_may_sign_in() {
+    let origin = "https://a.example";
+    for (cors, allowed, fields, credentials) in [
+        (Cors::Any, "*", "*, Authorization", "-"),
+        (
+            Cors::These(vec![origin.parse().unwrap()]),
+            origin,
+            "authorization,x-a",
+            "true",
+        ),
+        (
+            Cors::These(vec!["https://b.example".parse().unwrap()]),
+            "-",
+            "-",
+            "-",
+        ),
+    ] {
+        let mut world = world_of(SITE, |policy| policy.cors = cors);
+        let field = |response: &crate::client::Response, name: &str| {
+            let value = response.answer().headers.get(name);
+            value
+                .map_or("-", |value| value.to_str().unwrap())
+                .to_owned()
+        };
+        let preflight = Ask::method("OPTIONS", "/a.css").headers(&[
+            ("origin", origin),
+            ("access-control-request-method", "GET"),
+            ("access-control-request-headers", "authorization,x-a"),
+        ]);
+        let preflight = world.ask(preflight).await;
+        assert_eq!(preflight.status(), 204);
+        assert_eq!(field(&preflight, "access-control-allow-headers"), fields);
+        for ask in [
+            Ask::get("/a.css"),
+            signed(Ask::get("/a.css"), "ada:open sesame"),
+        ] {
+            let answer = world.ask(ask.header("origin", origin)).await;
+            for response in [&preflight, &answer] {
+                assert_eq!(field(response, "access-control-allow-origin"), allowed);
+                let told = field(response, "access-control-allow-credentials");
+                assert_eq!(told, credentials, "{allowed}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_is_led_nowhere() {
+    let mut world = world();
+    for target in ["//evil.example/%2e%2e", "//evil.example/", "/old", "/docs"] {
+        let said = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = world.say(&said).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{target}: {answer}");
+        assert!(!answer.contains("\r\nlocation:"), "{target}: {answer}");
+    }
+    let ada = STANDARD.encode("ada:open sesame");
+    let said = format!(
+        "GET //evil.example/%2e%2e HTTP/1.1\r\nhost: localhost\r\nauthorization: basic {ada}\r\n\
+         connection: close\r\n\r\n"
+    );
+    let answer = world.say(&said).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 40") && !answer.contains("\r\nlocation:"),
+        "{answer}"
+    );
 }
