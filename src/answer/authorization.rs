@@ -43,9 +43,20 @@ enum Hash {
     Bcrypt(String),
 }
 
+/// What decides how long a hash takes to verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Which of its variants, memory, passes and lanes.
+    Argon2(Option<argon2::Algorithm>, u32, u32, u32),
+    /// The cost.
+    Bcrypt(u32),
+}
+
 /// All users, and who of them was here.
 pub struct Users {
     all: Vec<User>,
+    /// One user of each kind of work.
+    kinds: Vec<User>,
     key: [u8; 32],
     admitted: Mutex<LruCache<[u8; 32], ()>>,
 }
@@ -98,6 +109,20 @@ impl User {
         Self::parse(&format!("{name}:{hash}"))
     }
 
+    /// Returns what decides how long that takes.
+    fn work(&self) -> Option<Work> {
+        match &self.hash {
+            Hash::Argon2(hash) => {
+                let hash = PasswordHash::new(hash).ok()?;
+                let params = Params::try_from(&hash).ok()?;
+                let algorithm = argon2::Algorithm::new(hash.algorithm.as_str()).ok();
+                let (memory, passes) = (params.m_cost(), params.t_cost());
+                Some(Work::Argon2(algorithm, memory, passes, params.p_cost()))
+            }
+            Hash::Bcrypt(hash) => hash.split('$').nth(2)?.parse().ok().map(Work::Bcrypt),
+        }
+    }
+
     /// Returns whether a password is this user's. Takes long.
     fn has(&self, password: &[u8]) -> bool {
         match &self.hash {
@@ -131,8 +156,15 @@ impl Users {
         if let Some((twice, _)) = pairs.find(|(one, next)| one == next) {
             return Err(format!("`{twice}` is there twice"));
         }
+        let mut kinds: Vec<User> = Vec::new();
+        for user in &users {
+            if kinds.iter().all(|known| known.work() != user.work()) {
+                kinds.push(user.clone());
+            }
+        }
         Ok(Self {
             all: users,
+            kinds,
             key,
             admitted: Mutex::new(LruCache::unbounded()),
         })
@@ -150,12 +182,15 @@ impl Users {
     pub fn verify(&self, credentials: &Credentials) -> bool {
         let mut parts = credentials.0.splitn(2, |&byte| byte == b':');
         let (name, password) = (parts.next().unwrap_or_default(), parts.next());
-        let user = self.all.iter().find(|user| user.name.as_bytes() == name);
-        // A name that is unknown takes as long as one that is not.
-        let has = user
-            .unwrap_or(&self.all[0])
-            .has(password.unwrap_or_default());
-        let is_good = user.is_some() && password.is_some() && has;
+        let user = self.user(name);
+        let tried = self.tried(user).into_iter();
+        let has: Vec<_> = tried
+            .map(|tried| {
+                let is_password = tried.has(password.unwrap_or_default());
+                is_password && user.is_some_and(|user| user == tried)
+            })
+            .collect();
+        let is_good = password.is_some() && has.contains(&true);
         if is_good {
             let key = self.key_of(credentials);
             let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,6 +200,20 @@ impl Users {
             }
         }
         is_good
+    }
+
+    fn user(&self, name: &[u8]) -> Option<&User> {
+        self.all.iter().find(|user| user.name.as_bytes() == name)
+    }
+
+    /// Returns whose hashes are verified for a user: one of each kind of work, so that it takes as
+    /// long whichever kind the user's own is, and for a name that is unknown.
+    fn tried<'a>(&'a self, user: Option<&'a User>) -> Vec<&'a User> {
+        let own = |kind: &'a User| user.filter(|user| user.work() == kind.work());
+        self.kinds
+            .iter()
+            .map(|kind| own(kind).unwrap_or(kind))
+            .collect()
     }
 
     fn key_of(&self, credentials: &Credentials) -> [u8; 32] {
@@ -268,6 +317,34 @@ mod tests {
             assert_eq!(users.verify(&credentials), is_good, "{text}");
             assert_eq!(users.know(&credentials), is_good, "{text}");
         }
+    }
+
+    /// How long an answer takes must not tell which names there are, whatever their hashes.
+    #[test]
+    fn every_name_is_as_much_work() {
+        let bcrypt = |name: &str, cost: &str| {
+            let text = BCRYPT.replacen("ali", name, 1);
+            User::parse(&text.replacen("$05$", cost, 1)).unwrap()
+        };
+        let users = vec![
+            bcrypt("ali", "$05$"),
+            User::new("baba", b"sesame").unwrap(),
+            bcrypt("cogia", "$05$"),
+            bcrypt("dalia", "$09$"),
+            User::new("eva", b"sesame").unwrap(),
+        ];
+        let users = Users::new(users, [7; 32]).unwrap();
+        let work = |name: &str| {
+            let tried = users.tried(users.user(name.as_bytes()));
+            let work = tried.into_iter().map(|user| user.work().unwrap());
+            work.collect::<Vec<_>>()
+        };
+        assert_eq!(work("nobody").len(), 3);
+        for name in ["ali", "baba", "cogia", "dalia", "eva", ""] {
+            assert_eq!(work(name), work("nobody"), "{name}");
+        }
+        let tried = users.tried(users.user(b"eva"));
+        assert!(tried.into_iter().any(|user| user.name == "eva"));
     }
 
     #[test]
