@@ -13,6 +13,7 @@ mod values;
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -141,12 +142,18 @@ struct HashArguments {
     name: String,
 }
 
-/// Reads the arguments, the environment and the configuration file.
+/// Reads the arguments, the environment and the configuration file. A variable that is mistyped is
+/// said on standard error.
 ///
 /// # Errors
 /// The arguments make no sense together; the message says what to do. (Clap itself answers
 /// `--help` and misspelt flags, as an error whose exit code is its own.)
 pub fn read() -> anyhow::Result<Command> {
+    let variables = env::vars_os().map(|(name, _)| name);
+    for mistake in config::mistyped(Arguments::command(), variables) {
+        // It is no reason to stop that nobody can read it.
+        let _ = writeln!(io::stderr(), "forerun: {mistake}");
+    }
     read_from(config::complete(
         Arguments::command(),
         env::args_os().collect(),
@@ -185,8 +192,8 @@ fn log_to_stderr(level: &str) {
     // A second call (in tests) finds the first one's subscriber, which serves as well.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .without_time()
         .try_init();

@@ -75,6 +75,39 @@ pub(super) fn complete(
     Ok(arguments)
 }
 
+/// Returns what is to be said of variables that set nothing, but whose name is that of one that
+/// would, but for a slip. Others may be anybody's.
+pub(super) fn mistyped(
+    mut definition: Command,
+    variables: impl Iterator<Item = OsString>,
+) -> Vec<String> {
+    /// Letters of a name in which somebody may slip twice.
+    const LONG_MIN: usize = 8;
+    // What all have in common says nothing of which is meant.
+    let prefix = variable_name("");
+    definition.build();
+    let keys = sections(&definition).flat_map(|command| settable(command).map(key));
+    let known: BTreeSet<_> = keys
+        .chain([CONFIG.to_owned()])
+        .map(|key| variable_name(&key)[prefix.len()..].to_owned())
+        .collect();
+    let names = variables.filter_map(|name| name.into_string().ok());
+    let mut said: Vec<_> = names
+        .filter_map(|name| {
+            let rest = name.strip_prefix(&prefix)?;
+            let slips = |known: &&String| strsim::damerau_levenshtein(rest, known);
+            let near = known.iter().min_by_key(slips)?;
+            let most = if rest.len() < LONG_MIN { 1 } else { 2 };
+            if !(1..=most).contains(&slips(&near)) {
+                return None;
+            }
+            Some(format!("{name} sets nothing: did you mean {prefix}{near}?"))
+        })
+        .collect();
+    said.sort();
+    said
+}
+
 fn mistake(name: &str, value: &OsStr, expected: &str) -> anyhow::Error {
     anyhow::anyhow!("{name}={}: {expected}", value.to_string_lossy())
 }

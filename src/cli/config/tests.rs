@@ -301,3 +301,27 @@ fn every_flag_of_every_command_can_be_set_by_all_three_ways() {
     }
     assert!(flags > 40, "{flags}");
 }
+
+#[test]
+fn a_variable_that_sets_nothing_is_named_with_the_one_that_does() {
+    let names = [
+        "FORERUN_PROT",
+        "FORERUN_PORT",
+        "FORERUN_CONFIG",
+        "FORERUN_OPEN",
+        "FORERUN_ZZZZ",
+        "FORERUN_MAX_STREAM",
+        "FORERUN_BIN",
+        "FORERUN_SHOTS",
+        "PATH",
+        "FORERUNNER",
+    ];
+    let names = names.into_iter().map(OsString::from);
+    assert_eq!(
+        mistyped(Arguments::command(), names),
+        [
+            "FORERUN_MAX_STREAM sets nothing: did you mean FORERUN_MAX_STREAMS?",
+            "FORERUN_PROT sets nothing: did you mean FORERUN_PORT?",
+        ]
+    );
+}
