@@ -459,13 +459,15 @@ mod tests {
 
     /// What no peer can tell: how much is kept of what costs nothing to find again, and the size of
     /// steps.
-    const UNSEEN: [&str; 6] = [
+    const UNSEEN: [&str; 8] = [
         "authorization::ADMITTED_MAX",
         "runtime::HAND_OVER_MAX",
         "runtime::UNSENT_MAX",
         "live::TEXT_LENGTH_MAX",
         "live::PLACE_LENGTH_MAX",
         "connection::BATCH_SMALL",
+        "load::LISTINGS_MAX",
+        "load::LISTINGS_BYTES_MAX",
     ];
 
     fn table_source() -> &'static str {
