@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode, Version, header};
+use http::{HeaderValue, Method, StatusCode, Version, header, uri};
 
 use self::body::Source;
 use self::limits::{Buffers, Limits};
@@ -66,6 +66,15 @@ pub struct Service {
     /// How long each page takes to be made, before its final response: zero but for measuring what
     /// that makes of hints and pushes.
     pub think: Duration,
+}
+
+/// The authority that the requests of a connection name, once it was found to be one to answer for:
+/// nearly all name the same, and a wildcard takes a parse of the certificate.
+#[derive(Debug, Default)]
+pub struct Covered {
+    authority: String,
+    /// [`Tls::replaced`] at that time.
+    replaced: u64,
 }
 
 /// What an answer is made from.
@@ -253,6 +262,23 @@ impl Service {
         }
     }
 
+    /// Returns the same for one of many requests of a connection over HTTP/2.
+    pub fn authority_among(&self, request: &Parts, covered: &mut Covered) -> Authority {
+        let replaced = self.tls.replaced();
+        let named = request.uri.authority().map_or("", uri::Authority::as_str);
+        // A field beside it may contradict it.
+        let is_alone = !named.is_empty() && !request.headers.contains_key(header::HOST);
+        if is_alone && replaced == covered.replaced && named == covered.authority {
+            return Authority::Covered;
+        }
+        let authority = self.authority(request);
+        if is_alone && authority == Authority::Covered {
+            named.clone_into(&mut covered.authority);
+            covered.replaced = replaced;
+        }
+        authority
+    }
+
     fn is_allowed(&self, host: &str) -> bool {
         let live = self.live.as_ref();
         live.is_some_and(|live| live.answers_to(host))
@@ -320,20 +346,23 @@ enum Named<'a> {
 /// section 3.2). Over HTTP/2 the two may not contradict each other (RFC 9113 section 8.3.1).
 fn named_host(request: &Parts) -> Named<'_> {
     let mut fields = request.headers.get_all(header::HOST).iter();
-    let field = fields.next();
-    if fields.next().is_some() {
+    let (field, second) = (fields.next(), fields.next());
+    let field = match field.map(HeaderValue::to_str) {
+        Some(Err(_)) => return Named::Nonsense,
+        Some(Ok(text)) => Some(text),
+        None => None,
+    };
+    if second.is_some() {
         return Named::Nonsense;
     }
-    let target = request.uri.authority().map(http::uri::Authority::as_str);
-    let (text, other) = match (target, field.map(HeaderValue::to_str)) {
-        (_, Some(Err(_))) => return Named::Nonsense,
-        (Some(target), Some(Ok(field))) if request.version == Version::HTTP_2 => {
-            (target, Some(field))
-        }
-        (Some(text), _) | (None, Some(Ok(text))) => (text, None),
+    let target = request.uri.authority();
+    let named = match (target, field) {
+        (Some(target), _) => host_of(target),
+        (None, Some(text)) => host_in(text),
         (None, None) => return Named::Nothing,
     };
-    match (without_port(text), other.map(without_port)) {
+    let other = field.filter(|_| target.is_some() && request.version == Version::HTTP_2);
+    match (named, other.map(host_in)) {
         (Some(host), None) => Named::Host(host),
         (Some(host), Some(Some(other))) if host.eq_ignore_ascii_case(other) => Named::Host(host),
         _ => Named::Nonsense,
@@ -341,15 +370,17 @@ fn named_host(request: &Parts) -> Named<'_> {
 }
 
 /// Returns the host of an authority without user information (RFC 9110 section 7.2).
-fn without_port(authority: &str) -> Option<&str> {
+fn host_of(authority: &uri::Authority) -> Option<&str> {
+    let host = authority.host();
     // The parser takes what is not allowed here.
-    if authority.contains('@') {
-        return None;
-    }
-    let parsed = authority.parse::<http::uri::Authority>().ok()?;
+    (!host.is_empty() && !authority.as_str().contains('@')).then_some(host)
+}
+
+/// The same of one that is only text yet.
+fn host_in(text: &str) -> Option<&str> {
+    let authority = text.parse().ok()?;
     // The host stands first.
-    let host = authority.get(..parsed.host().len())?;
-    (!host.is_empty()).then_some(host)
+    text.get(..host_of(&authority)?.len())
 }
 
 /// Answers a request whose connection takes no pushes and remembers nothing.

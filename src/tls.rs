@@ -29,6 +29,7 @@ pub mod trust;
 mod watch;
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -91,6 +92,8 @@ pub enum Refresh {
 pub struct Tls {
     config: Arc<ServerConfig>,
     in_force: Arc<InForce>,
+    /// How often another came into force.
+    replaced: AtomicU64,
     provider: Arc<CryptoProvider>,
     origin: Origin,
     /// Where `forerun certificate` points to.
@@ -146,6 +149,7 @@ impl Tls {
         Ok(Self {
             config,
             in_force,
+            replaced: AtomicU64::new(0),
             provider,
             origin,
             authority,
@@ -166,6 +170,12 @@ impl Tls {
     /// the certificate, about a microsecond, for one that a wildcard covers.
     pub fn covers(&self, host: &str) -> bool {
         self.in_force.0.load().covers(host)
+    }
+
+    /// Returns how often the certificate was replaced: until it changes, so does nothing that
+    /// [`Self::covers`] said.
+    pub fn replaced(&self) -> u64 {
+        self.replaced.load(Ordering::Acquire)
     }
 
     /// Looks whether the certificate changed or is due for renewal: meant for once a second.
@@ -295,6 +305,7 @@ impl Tls {
             return Refresh::Unchanged;
         }
         self.in_force.0.store(Arc::new(identity));
+        self.replaced.fetch_add(1, Ordering::Release);
         Refresh::Reloaded
     }
 }

@@ -39,7 +39,7 @@ use crate::answer::{
 };
 use crate::door::body::Source;
 use crate::door::limits::Part;
-use crate::door::{self, Seen, Service};
+use crate::door::{self, Covered, Seen, Service};
 use crate::hub::sse::Feed;
 use crate::metrics::Count;
 use crate::site::Site;
@@ -109,6 +109,7 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
         peer,
         moment: service.moment(),
         service,
+        covered: Covered::default(),
         held: Held::default(),
         preparing: FuturesUnordered::new(),
         waiting: VecDeque::new(),
@@ -145,6 +146,7 @@ struct Connection<T> {
     peer: IpAddr,
     service: Arc<Service>,
     moment: Moment,
+    covered: Covered,
     held: Held,
     preparing: FuturesUnordered<Preparing>,
     /// Pages whose promises wait for the permit; at most `limits.streams`, as each holds a stream.
@@ -384,7 +386,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
         let site = self.service.site.snapshot();
         let peer = Peer {
-            authority: self.service.authority(request),
+            authority: self.service.authority_among(request, &mut self.covered),
             admission: self.service.admission(request),
             pushes: self.pushes(),
             held: &self.held,
@@ -430,7 +432,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     fn answer(&mut self, cx: &mut Context<'_>, asked: Asked) {
         self.refresh_moment();
         let peer = Peer {
-            authority: self.service.authority(&asked.request),
+            authority: self
+                .service
+                .authority_among(&asked.request, &mut self.covered),
             admission: asked.admission,
             pushes: self.pushes(),
             held: &self.held,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -65,6 +66,7 @@ impl Tls {
         let server = Self {
             config: Arc::new(config),
             in_force,
+            replaced: AtomicU64::new(0),
             provider: Arc::clone(&provider),
             origin: Origin::Files,
             authority: None,
