@@ -3,8 +3,8 @@
 //! One task a connection, on one thread: [`connection`] drives h2 and keeps the diary, [`receive`]
 //! reads what comes with a request, [`stream`] spends an answer, [`promises`] keeps promised ids in
 //! order, [`schedule`] gives turns to bodies ([`priority`] says whose is first), [`feeds`] tells
-//! events, [`outbox`] gathers bytes and cuts TLS records, and [`wire`] listens to frames for what
-//! h2 does not tell.
+//! events, [`outbox`] gathers bytes and cuts TLS records, [`wire`] listens to frames for what h2
+//! does not tell, and [`wake`] keeps h2 from waking the task that polls it.
 
 pub mod connection;
 mod feeds;
@@ -14,6 +14,7 @@ mod promises;
 mod receive;
 mod schedule;
 mod stream;
+mod wake;
 mod wire;
 
 pub use outbox::HELD_MAX;

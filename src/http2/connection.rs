@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +33,7 @@ use super::promises::{Promises, Settled};
 use super::receive::receive;
 use super::schedule::{SCRAP, Schedule, Sent};
 use super::stream::{self, Spending};
+use super::wake::Alarm;
 use crate::answer::live::Received;
 use crate::answer::{
     self, Admission, Answer, Body, Held, LivePage, Moment, Peer, Pushes, Rank, preload,
@@ -88,13 +89,14 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
         .initial_connection_window_size(RECEIVE_WINDOW);
     let mut handshake = builder.handshake::<_, Bytes>(Channel(Rc::clone(&outbox)));
     // A client may wait for the server's SETTINGS, so what the handshake writes is flushed.
-    let handshake = poll_fn(|cx| match Pin::new(&mut handshake).poll(cx) {
-        Poll::Pending => {
+    let handshake = poll_fn(|cx| {
+        outbox.borrow_mut().look();
+        let done = Pin::new(&mut handshake).poll(cx);
+        if done.is_pending() {
             // A failure shows at the next read.
             let _ = outbox.borrow_mut().poll_drain(cx);
-            Poll::Pending
         }
-        done @ Poll::Ready(_) => done,
+        done
     });
     let h2 = match tokio::time::timeout(PREFACE_WAIT_MAX, handshake).await {
         Ok(Ok(h2)) => h2,
@@ -103,8 +105,11 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     };
     let patience = STALL_MAX.min(service.limits.idle);
     let buffered = service.buffers.part();
+    let alarm = Alarm::new();
     let mut connection = Connection {
         h2,
+        waker: Waker::from(Arc::clone(&alarm)),
+        alarm,
         outbox,
         peer,
         moment: service.moment(),
@@ -142,6 +147,9 @@ type Preparing = Pin<Box<dyn Future<Output = Prepared>>>;
 
 struct Connection<T> {
     h2: Io<T>,
+    /// What h2 wakes this task by.
+    alarm: Arc<Alarm>,
+    waker: Waker,
     outbox: Rc<RefCell<Outbox<T>>>,
     peer: IpAddr,
     service: Arc<Service>,
@@ -179,6 +187,14 @@ struct Asked {
     reopened: usize,
 }
 
+/// What has come of requests.
+enum Taken {
+    Some,
+    None,
+    /// The connection has ended.
+    Ended,
+}
+
 /// What had to be waited for.
 enum Prepared {
     Site(Asked),
@@ -186,25 +202,26 @@ enum Prepared {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
-    /// Takes requests, spends answers, gives turns, and flushes when nobody has more to say.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.alarm.start(cx);
+        let ended = self.drive(cx);
+        self.alarm.rest(cx);
+        ended
+    }
+
+    /// Takes requests, spends answers, gives turns, and flushes when nobody has more to say.
+    fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if !self.draining && self.drain.as_mut().poll(cx).is_ready() {
                 self.draining = true;
                 self.h2.graceful_shutdown();
                 self.feeds.close();
             }
-            match self.h2.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => {
-                    self.asked(cx, request, respond);
-                    continue;
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    tracing::debug!(peer = %self.peer, %error, "connection failed");
-                    return Poll::Ready(());
-                }
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => {}
+            self.refresh_moment();
+            match self.poll_requests(cx) {
+                Taken::Some => self.active = Instant::now(),
+                Taken::None => {}
+                Taken::Ended => return Poll::Ready(()),
             }
             self.heed_peer();
             if self.poll_prepared(cx) | self.settle_promises(cx) {
@@ -237,6 +254,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     tracing::debug!(peer = %self.peer, %error, "connection lost");
                     return Poll::Ready(());
                 }
+            }
+        }
+    }
+
+    /// Answers the requests that have come.
+    fn poll_requests(&mut self, cx: &mut Context<'_>) -> Taken {
+        self.outbox.borrow_mut().look();
+        let mut taken = Taken::None;
+        loop {
+            self.alarm.attend();
+            match self.h2.poll_accept(&mut Context::from_waker(&self.waker)) {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    self.asked(cx, request, respond);
+                    taken = Taken::Some;
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::debug!(peer = %self.peer, %error, "connection failed");
+                    return Taken::Ended;
+                }
+                Poll::Ready(None) => return Taken::Ended,
+                Poll::Pending => return taken,
             }
         }
     }
@@ -327,7 +365,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         mut respond: SendResponse<Bytes>,
     ) {
         let (request, body) = request.into_parts();
-        self.active = Instant::now();
         if self.preparing.len() + self.waiting.len() >= self.service.limits.streams as usize {
             // More than may be open: the peer resets what it asks for faster than it is looked up.
             respond.send_reset(h2::Reason::ENHANCE_YOUR_CALM);
@@ -396,6 +433,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     fn poll_prepared(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.preparing.is_empty() {
+            return false;
+        }
         let mut progress = false;
         while let Poll::Ready(Some(prepared)) = self.preparing.poll_next_unpin(cx) {
             progress = true;
@@ -430,7 +470,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     fn answer(&mut self, cx: &mut Context<'_>, asked: Asked) {
-        self.refresh_moment();
         let peer = Peer {
             authority: self
                 .service
@@ -570,9 +609,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     fn pushes(&self) -> Pushes {
         let mut outbox = self.outbox.borrow_mut();
         let told = outbox.told();
-        let streams_max = self.h2.max_concurrent_send_streams();
-        let takes = told.enable_push && !told.leaving && streams_max > 0;
+        let takes = told.enable_push && !told.leaving;
         if self.draining || !takes || self.promises.is_exhausted() {
+            return Pushes::Refused;
+        }
+        let streams_max = self.h2.max_concurrent_send_streams();
+        if streams_max == 0 {
             return Pushes::Refused;
         }
         let window = u64::try_from(told.window).unwrap_or(0);

@@ -57,6 +57,8 @@ pub(super) struct Outbox<T> {
     incoming: Frames,
     outgoing: Frames,
     reads: u64,
+    /// Reading has found nothing more, and will wake the task.
+    is_read_out: bool,
     peer: PeerTold,
 }
 
@@ -96,6 +98,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
             incoming: Frames::of_client(),
             outgoing: Frames::of_server(),
             reads: 0,
+            is_read_out: false,
             peer: PeerTold {
                 enable_push: true,
                 leaving: false,
@@ -117,6 +120,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
     /// How often bytes were read: changes when flow control may have moved.
     pub(super) fn reads(&self) -> u64 {
         self.reads
+    }
+
+    /// Looks for bytes to read anew. h2 looks before every request that it hands out; those of one
+    /// flight come with the first.
+    pub(super) fn look(&mut self) {
+        self.is_read_out = false;
     }
 
     /// What the frames have told.
@@ -194,8 +203,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.is_read_out {
+            return Poll::Pending;
+        }
         let before = into.filled().len();
-        ready!(Pin::new(&mut self.tls).poll_read(cx, into))?;
+        let read = Pin::new(&mut self.tls).poll_read(cx, into);
+        self.is_read_out = read.is_pending();
+        ready!(read)?;
         self.reads += 1;
         let peer = &mut self.peer;
         self.incoming

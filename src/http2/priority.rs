@@ -4,12 +4,17 @@
 //! page (its head, and its first content), then what blocks rendering, then the rest of the page,
 //! then fonts, which draw no text that has not come, then what can wait for it.
 
-use http::HeaderMap;
+use http::header::{HeaderMap, HeaderName};
 
 use super::schedule::{Class, Turn};
 use crate::answer::Rank;
 use crate::site::graph::Need;
 
+/// RFC 9218 section 5.
+const PRIORITY: HeaderName = HeaderName::from_static("priority");
+/// Fetch, section 2.2.5, and its like.
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// Urgency of a document, a style sheet, a script or a font where the client does not say.
 const URGENCY_DOCUMENT: u8 = 0;
 /// Urgency of anything else (RFC 9218 section 4.1).
@@ -60,10 +65,7 @@ impl Priority {
 
 /// Returns the turn of a response that was asked for.
 pub(super) fn asked(headers: &HeaderMap, rank: Rank) -> Turn {
-    match headers
-        .get("priority")
-        .and_then(|field| field.to_str().ok())
-    {
+    match headers.get(PRIORITY).and_then(|field| field.to_str().ok()) {
         Some(field) => of_priority(Priority::read(field), rank),
         None => of_rank(rank_of(headers, rank)),
     }
@@ -116,9 +118,9 @@ fn of_rank(rank: Rank) -> Turn {
 /// (Fetch, section 2.2.5): a style sheet asked for by a script is not blocking. Of scripts only
 /// modules are asked for with CORS as a rule, and they are deferred.
 fn rank_of(headers: &HeaderMap, rank: Rank) -> Rank {
-    let value = |name| headers.get(name).map(http::HeaderValue::as_bytes);
-    match value("sec-fetch-dest") {
-        Some(b"script") if value("sec-fetch-mode") == Some(b"cors") => Rank::Deferred,
+    let value = |name: HeaderName| headers.get(name).map(http::HeaderValue::as_bytes);
+    match value(SEC_FETCH_DEST) {
+        Some(b"script") if value(SEC_FETCH_MODE) == Some(b"cors") => Rank::Deferred,
         Some(b"style" | b"script") => Rank::Blocking,
         Some(b"font") => Rank::Font,
         Some(b"image") => Rank::Image,

@@ -67,8 +67,8 @@ pub(super) fn write(
     } = spending;
     let mut entry = door::entry(service, peer, request, &answer, moment);
     door::count(service, request, &answer);
-    // h2 would promise even on a stream that is gone.
-    if respond.poll_reset(cx).is_ready() {
+    // h2 would promise even on a stream that is gone; an answer alone it refuses.
+    if !answer.promises.is_empty() && respond.poll_reset(cx).is_ready() {
         if let Some(mut entry) = entry {
             entry.promised.clear();
             service.log.write(*entry);
