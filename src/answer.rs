@@ -48,6 +48,10 @@ use crate::site::links::header as link;
 use crate::site::plan::Skip;
 use crate::site::{Asset, Kind, Page, Site, SiteUrl};
 
+const BYTES: HeaderValue = HeaderValue::from_static("bytes");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("Accept-Encoding");
+
 /// How what a page needs is sent ahead.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Deliver {
@@ -63,6 +67,13 @@ pub enum Deliver {
     Link,
     /// Not at all.
     None,
+}
+
+impl Deliver {
+    /// Returns whether anything may be pushed.
+    fn may_push(self) -> bool {
+        matches!(self, Self::Auto | Self::Push)
+    }
 }
 
 /// What the server was told to do.
@@ -314,7 +325,7 @@ fn stands_for_path(status: StatusCode) -> bool {
 fn dress(request: &Parts, policy: &Policy, headers: &mut HeaderMap) {
     policy.secure(request, headers);
     if request.method != Method::OPTIONS {
-        policy.share(request.headers.get(header::ORIGIN), headers);
+        policy.share(request, headers);
     }
 }
 
@@ -386,7 +397,7 @@ fn file(
     match answer.head.status() {
         StatusCode::OK => {}
         StatusCode::NOT_MODIFIED => {
-            answer.holds = holds(request, peer, asset);
+            answer.holds = holds(request, peer, asset, options);
             return answer;
         }
         // A part of a page, or none of it, shows nothing.
@@ -403,7 +414,7 @@ fn file(
         let ahead = preload::ahead(request, peer, site, page, options);
         spend(request, ahead, &mut answer, site, accepted, options, moment);
     } else {
-        answer.holds = holds(request, peer, asset);
+        answer.holds = holds(request, peer, asset, options);
     }
     answer
 }
@@ -433,7 +444,7 @@ fn send<'a>(
     };
     let mut answer = whole(asset, page, form, options, moment);
     let headers = answer.head.headers_mut();
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::ACCEPT_RANGES, BYTES);
     if field.is_none() {
         answer.unencoded.extend(forms.wanted());
     }
@@ -506,8 +517,8 @@ fn not_modified(asset: &Asset, tag: HeaderValue, options: Options, moment: &Mome
 }
 
 /// Returns the diary key of a file that was asked for, if a diary is kept.
-fn holds(request: &Parts, peer: &Peer<'_>, asset: &Asset) -> Option<u64> {
-    if peer.pushes == Pushes::Refused {
+fn holds(request: &Parts, peer: &Peer<'_>, asset: &Asset, options: Options) -> Option<u64> {
+    if peer.pushes == Pushes::Refused || !options.deliver.may_push() {
         return None;
     }
     let url = SiteUrl::parse(target(request)).ok()?;
@@ -526,8 +537,7 @@ fn vary(headers: &mut HeaderMap, kind: Kind, live: Option<LivePage>) {
 /// it is, and where none is sent.
 fn vary_by_encoding(headers: &mut HeaderMap, asset: &Asset) {
     if asset.is_negotiated() {
-        let field = HeaderValue::from_static("Accept-Encoding");
-        headers.append(header::VARY, field);
+        headers.append(header::VARY, ACCEPT_ENCODING);
     }
 }
 
@@ -564,7 +574,7 @@ fn spend(
         answer.unencoded.extend(forms.wanted());
         let mut head = head(asset, &form, options.policy, moment);
         let headers = head.headers_mut();
-        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(header::ACCEPT_RANGES, BYTES);
         let path = Some(planned.url.path().as_str());
         author(request, site, path, options, headers);
         vary_by_encoding(headers, asset);
@@ -632,36 +642,13 @@ fn head(asset: &Asset, form: &Representation, policy: &Policy, moment: &Moment) 
     form.describe(headers);
     headers.insert(header::LAST_MODIFIED, asset.last_modified.clone());
     headers.insert(header::CACHE_CONTROL, policy.cache_control(asset));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers.insert(header::DATE, moment.date.clone());
     head
 }
 
 fn entity_tag(tag: &str) -> HeaderValue {
     HeaderValue::from_str(tag).expect("base64, a dot and quotes are visible ASCII")
-}
-
-/// Returns whether a file name carries a hash of the content, as bundlers write them:
-/// `app.3f9ac0d1.js`, `index-B7gk2xQ9.css`. A part counts if it is at least eight characters of hex
-/// with letters and digits, or eight or more of base64url with digits and both cases.
-pub fn names_its_content(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let Some((stem, _)) = name.rsplit_once('.') else {
-        return false;
-    };
-    let has = |part: &str, test: fn(&char) -> bool| part.chars().any(|c| test(&c));
-    stem.split(['.', '-']).skip(1).any(|part| {
-        let mixed = has(part, char::is_ascii_digit) && has(part, char::is_ascii_alphabetic);
-        let hex = part
-            .chars()
-            .all(|c| c.is_ascii_digit() || matches!(c, 'a'..='f'));
-        let cases = has(part, char::is_ascii_lowercase) && has(part, char::is_ascii_uppercase);
-        let word = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        part.len() >= 8 && mixed && (hex || (cases && word))
-    })
 }
 
 /// Returns the answer to a request that cannot be answered for reasons of ours: 500.
@@ -703,31 +690,4 @@ fn allow(mut answer: Answer) -> Answer {
 
 fn http_date(time: SystemTime) -> HeaderValue {
     HeaderValue::try_from(httpdate::fmt_http_date(time)).expect("a date is visible ASCII")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_that_carry_a_hash_are_immutable() {
-        for name in [
-            "/app.3f9ac0d1.js",
-            "/assets/index-B7gk2xQ9.css",
-            "/a.0123abcd4567.min.js",
-        ] {
-            assert!(names_its_content(name), "{name}");
-        }
-        for name in [
-            "/style.css",
-            "/photo-20240131.jpg",
-            "/bootstrap-5.3.1.min.css",
-            "/fa-solid-900.woff2",
-            "/facade.css",
-            "/deadbeef",
-            "/jquery-3.6.0.slim.js",
-        ] {
-            assert!(!names_its_content(name), "{name}");
-        }
-    }
 }

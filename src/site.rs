@@ -28,7 +28,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 
-pub use asset::{Asset, ContentHash, Kind, Links};
+pub use asset::{Asset, ContentHash, Kind, Links, Named};
 use encodings::{Coding, Encoded};
 use freshness::Freshness;
 pub use listing::Listing;

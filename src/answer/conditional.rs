@@ -7,6 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+/// The fields that are evaluated here.
+const PRECONDITIONS: [HeaderName; 4] = [
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_MATCH,
+    header::IF_UNMODIFIED_SINCE,
+];
+
 /// What validates the present state of a resource.
 pub struct Validators<F> {
     /// Returns whether a strong or weak tag, given without its `W/`, names one of the forms in
@@ -48,6 +56,9 @@ pub fn evaluate<'a, F: Fn(&[u8]) -> bool>(
     headers: &'a HeaderMap,
     validators: &Validators<F>,
 ) -> Verdict<'a> {
+    if !headers.keys().any(|name| PRECONDITIONS.contains(name)) {
+        return Verdict::Proceed;
+    }
     let modified_since = |name| {
         let since = date(headers, name)?;
         let modified = validators.modified?;

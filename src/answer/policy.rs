@@ -10,8 +10,7 @@ use http::request::Parts;
 use http::uri::Authority;
 
 use super::authorization::Users;
-use super::names_its_content;
-use crate::site::{Asset, Kind, UrlPath};
+use crate::site::{Asset, Kind, Named, UrlPath};
 
 /// How long a client may keep what it was told of another origin's requests.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
@@ -29,6 +28,15 @@ const SHARED_FIELDS: [HeaderName; 4] = [
 ];
 /// A year, as is usual; subdomains are others' business.
 const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// `Cache-Control` of pages, of what never changes, and of the rest; and where no cache that others
+/// share may keep it.
+const CHECKED: HeaderValue = HeaderValue::from_static("no-cache");
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const IMMUTABLE_TO_ONE: HeaderValue =
+    HeaderValue::from_static("private, max-age=31536000, immutable");
+const FRESH: HeaderValue = HeaderValue::from_static("public, max-age=60");
+const FRESH_TO_ONE: HeaderValue = HeaderValue::from_static("private, max-age=60");
 
 /// What `--secure` sends, and why: none of it breaks a page that does not mean to be framed by, or
 /// to spy for, another origin. `X-Content-Type-Options: nosniff` is always sent.
@@ -181,13 +189,13 @@ impl Policy {
         if let Some(rule) = ruled {
             return rule.value.clone();
         }
-        HeaderValue::from_static(match (asset.kind, self.users.is_some()) {
-            (Kind::Page, _) => "no-cache",
-            (_, false) if names_its_content(path) => "public, max-age=31536000, immutable",
-            (_, true) if names_its_content(path) => "private, max-age=31536000, immutable",
-            (_, false) => "public, max-age=60",
-            (_, true) => "private, max-age=60",
-        })
+        match (asset.kind, asset.named, self.users.is_some()) {
+            (Kind::Page, ..) => CHECKED,
+            (_, Named::Content, false) => IMMUTABLE,
+            (_, Named::Content, true) => IMMUTABLE_TO_ONE,
+            (_, Named::Place, false) => FRESH,
+            (_, Named::Place, true) => FRESH_TO_ONE,
+        }
     }
 
     /// Adds to the header of any answer what keeps pages safe.
@@ -239,12 +247,13 @@ impl Policy {
     }
 
     /// Says in the header of any answer who may read it (Fetch, section 3.3).
-    pub(super) fn share(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+    pub(super) fn share(&self, request: &Parts, headers: &mut HeaderMap) {
         let allowed = match &self.cors {
             Cors::Own => return,
             Cors::Any => Some(HeaderValue::from_static("*")),
             Cors::These(origins) => {
                 headers.append(header::VARY, HeaderValue::from_static("Origin"));
+                let origin = request.headers.get(header::ORIGIN);
                 origins.iter().find(|known| Some(*known) == origin).cloned()
             }
         };
@@ -264,7 +273,7 @@ impl Policy {
         if !is_preflight(request) || self.cors == Cors::Own {
             return;
         }
-        self.share(request.headers.get(header::ORIGIN), headers);
+        self.share(request, headers);
         if headers
             .remove(header::ACCESS_CONTROL_EXPOSE_HEADERS)
             .is_none()

@@ -109,9 +109,12 @@ pub fn ahead(
     page: &Page,
     options: Options,
 ) -> Ahead {
-    let known = Known::of(request, site, options);
     let explain = options.explain || tracing::enabled!(tracing::Level::DEBUG);
     let mut ahead = Ahead::default();
+    if page.plan.sent().next().is_none() && !explain {
+        return ahead;
+    }
+    let known = Known::of(request, site, options);
     let delivery = match delivery(request, peer, options) {
         // What the author writes as a field is one, whoever reads it.
         Delivery::Nothing(Skip::PeerRefused) if page.plan.is_linked => {

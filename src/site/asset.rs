@@ -42,6 +42,8 @@ pub struct Asset {
     pub tag: HeaderValue,
     /// What the bytes are to the link graph.
     pub kind: Kind,
+    /// What its name stands for.
+    pub named: Named,
     /// The bytes, shared by every answer; `None` for a file that is streamed.
     pub content: Option<Bytes>,
     /// Its encoded forms, as far as they are there.
@@ -82,6 +84,15 @@ pub enum Kind {
     Image,
     /// Anything else.
     Other,
+}
+
+/// What the name of a file stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Named {
+    /// These bytes for ever: it carries a hash of them.
+    Content,
+    /// Whatever bytes are there.
+    Place,
 }
 
 /// What a file links to.
@@ -139,6 +150,7 @@ impl Asset {
                 .expect("a date is visible ASCII"),
             tag: tag(&Digest::default(), content_hash, weak),
             kind,
+            named: named(path.name()),
             content,
             encodings: Encodings::default(),
             identity,
@@ -213,6 +225,31 @@ impl Asset {
     }
 }
 
+/// Returns what a file name stands for: the content, if it carries a hash of that as bundlers write
+/// them, as in `app.3f9ac0d1.js` and `index-B7gk2xQ9.css`. A part counts if it is at least eight
+/// characters of hex with letters and digits, or eight or more of base64url with digits and both
+/// cases.
+fn named(name: &str) -> Named {
+    let Some((stem, _)) = name.rsplit_once('.') else {
+        return Named::Place;
+    };
+    let has = |part: &str, test: fn(&char) -> bool| part.chars().any(|c| test(&c));
+    let is_hash = |part: &str| {
+        let mixed = has(part, char::is_ascii_digit) && has(part, char::is_ascii_alphabetic);
+        let hex = part
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, 'a'..='f'));
+        let cases = has(part, char::is_ascii_lowercase) && has(part, char::is_ascii_uppercase);
+        let word = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        part.len() >= 8 && mixed && (hex || (cases && word))
+    };
+    if stem.split(['.', '-']).skip(1).any(is_hash) {
+        Named::Content
+    } else {
+        Named::Place
+    }
+}
+
 /// Returns an entity tag (RFC 9110 section 8.8.3).
 pub(super) fn tag(digest: &Digest, content_hash: ContentHash, weak: bool) -> HeaderValue {
     let tag = digest.tag(content_hash);
@@ -234,5 +271,32 @@ impl ContentHash {
         let mut half = [0; 16];
         half.copy_from_slice(&hash.as_bytes()[..16]);
         Self(half)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_carry_a_hash_stand_for_content() {
+        for name in [
+            "app.3f9ac0d1.js",
+            "index-B7gk2xQ9.css",
+            "a.0123abcd4567.min.js",
+        ] {
+            assert_eq!(named(name), Named::Content, "{name}");
+        }
+        for name in [
+            "style.css",
+            "photo-20240131.jpg",
+            "bootstrap-5.3.1.min.css",
+            "fa-solid-900.woff2",
+            "facade.css",
+            "deadbeef",
+            "jquery-3.6.0.slim.js",
+        ] {
+            assert_eq!(named(name), Named::Place, "{name}");
+        }
     }
 }
