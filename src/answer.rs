@@ -48,6 +48,8 @@ use crate::site::links::header as link;
 use crate::site::plan::Skip;
 use crate::site::{Asset, Kind, Page, Site, SiteUrl};
 
+/// Smallest file whose parts are offered, in bytes: less is sent in one frame.
+const PARTS_OFFERED_MIN: u64 = 16 * 1024;
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("Accept-Encoding");
@@ -443,8 +445,7 @@ fn send<'a>(
         return (plain(StatusCode::NOT_ACCEPTABLE, moment), None);
     };
     let mut answer = whole(asset, page, form, options, moment);
-    let headers = answer.head.headers_mut();
-    headers.insert(header::ACCEPT_RANGES, BYTES);
+    offer_parts(answer.head.headers_mut(), asset);
     if field.is_none() {
         answer.unencoded.extend(forms.wanted());
     }
@@ -525,6 +526,14 @@ fn holds(request: &Parts, peer: &Peer<'_>, asset: &Asset, options: Options) -> O
     Some(Held::key(&url, asset.content_hash))
 }
 
+/// Says that parts of a file may be asked for, where that can be worth a request (RFC 9110 section
+/// 14.3): who asks without being told is answered all the same.
+fn offer_parts(headers: &mut HeaderMap, asset: &Asset) {
+    if asset.length >= PARTS_OFFERED_MIN {
+        headers.insert(header::ACCEPT_RANGES, BYTES);
+    }
+}
+
 /// Whether a page is injected depends on what the request is for.
 fn vary(headers: &mut HeaderMap, kind: Kind, live: Option<LivePage>) {
     if live.is_some() && kind == Kind::Page {
@@ -574,7 +583,7 @@ fn spend(
         answer.unencoded.extend(forms.wanted());
         let mut head = head(asset, &form, options.policy, moment);
         let headers = head.headers_mut();
-        headers.insert(header::ACCEPT_RANGES, BYTES);
+        offer_parts(headers, asset);
         let path = Some(planned.url.path().as_str());
         author(request, site, path, options, headers);
         vary_by_encoding(headers, asset);

@@ -36,12 +36,13 @@ async fn get(world: &mut World, target: &str, range: &str) -> Told {
 #[tokio::test(start_paused = true)]
 async fn a_range_is_answered_with_those_bytes() {
     let mut world = world();
-    for (target, length) in [("/held.bin", 10_000), ("/large.bin", 300_000)] {
+    // Parts of what is sent in one frame are not offered, and are to be had all the same.
+    for (target, length, offered) in [("/held.bin", 10_000, ""), ("/large.bin", 300_000, "bytes")] {
         let file = std::fs::read(world.path(target)).unwrap();
         let whole = doors::get(&mut world, target, &[]).await;
         assert_eq!(
             (whole.status, whole.header("accept-ranges")),
-            (200, "bytes".into())
+            (200, offered.into())
         );
         for (range, first, last) in [
             ("bytes=0-0", 0, 0),
