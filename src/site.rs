@@ -45,8 +45,8 @@ const NEVER: u64 = u64::MAX;
 /// Deriving the next one costs time in proportion to the change, however many files are known.
 #[derive(Debug, Clone, Default)]
 pub struct Site {
-    slots: rpds::HashTrieMapSync<UrlPath, Arc<Slot>>,
-    pages: rpds::HashTrieMapSync<UrlPath, Arc<Page>>,
+    slots: Paths<Slot>,
+    pages: Paths<Page>,
     overrides: Arc<Overrides>,
     headers: Arc<HeaderRules>,
     redirects: Arc<Redirects>,
@@ -56,6 +56,10 @@ pub struct Site {
     /// does whatever was concluded from the entries.
     changes: u64,
 }
+
+/// What is known of paths. Nobody but who writes the site chooses the keys, so the hash need not
+/// withstand more than bad luck.
+type Paths<T> = rpds::HashTrieMapSync<UrlPath, Arc<T>, foldhash::fast::RandomState>;
 
 /// What a path of the site is.
 #[derive(Debug, Clone)]
