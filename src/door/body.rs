@@ -147,22 +147,50 @@ impl Source {
 impl FileSource {
     fn poll_take(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
         if self.piece.is_empty() && self.at < self.end {
-            let reading = self.reading.get_or_insert_with(|| {
-                let (file, at) = (Arc::clone(&self.file), self.at);
-                let length = self.read_length.min(self.end - at);
-                tokio::task::spawn_blocking(move || read_piece(&file, at, length))
-            });
-            let Poll::Ready(read) = Pin::new(reading).poll(cx) else {
-                return Poll::Pending;
-            };
-            self.reading = None;
-            self.piece = read.map_err(io::Error::other)??;
+            self.piece = ready!(self.poll_read(cx))?;
             self.at += self.piece.len() as u64;
         }
         let taken = self.piece.split_to(most.min(self.piece.len()));
         self.part.set(self.piece.len());
         Poll::Ready(Ok(taken))
     }
+
+    /// Reads the next piece: at once if the system has it in memory, as it nearly always has, else
+    /// on a blocking thread.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let (at, length) = (self.at, self.read_length.min(self.end - self.at));
+        if self.reading.is_none()
+            && let Some(piece) = read_cached(&self.file, at, length)
+        {
+            return Poll::Ready(Ok(piece));
+        }
+        let reading = self.reading.get_or_insert_with(|| {
+            let file = Arc::clone(&self.file);
+            tokio::task::spawn_blocking(move || read_piece(&file, at, length))
+        });
+        let read = ready!(Pin::new(reading).poll(cx));
+        self.reading = None;
+        Poll::Ready(read.map_err(io::Error::other)?)
+    }
+}
+
+/// Reads what the system has in memory of a piece, without waiting for the disk; `None` if that is
+/// nothing, or cannot be told.
+#[cfg(target_os = "linux")]
+fn read_cached(file: &File, at: u64, length: u64) -> Option<Bytes> {
+    use rustix::io::{ReadWriteFlags, preadv2};
+
+    let mut piece = vec![0; usize::try_from(length).ok()?];
+    let into = &mut [io::IoSliceMut::new(&mut piece)];
+    let read = preadv2(file, into, at, ReadWriteFlags::NOWAIT);
+    let read = read.ok().filter(|&read| read > 0)?;
+    piece.truncate(read);
+    Some(piece.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_cached(_: &File, _: u64, _: u64) -> Option<Bytes> {
+    None
 }
 
 fn read_piece(file: &File, at: u64, length: u64) -> io::Result<Bytes> {
