@@ -4,12 +4,13 @@
 //! knows of streams, sockets or the disk. Read on in [`route`], [`conditional`], [`encoding`],
 //! `representation` (in which form a file is sent), [`range`], [`preload`], [`held`], `injected`
 //! (pages while their site is edited), [`requested`] (who asks meanwhile) and, for what is not of
-//! the site, [`live`]. [`policy`] is what whoever runs the server says of all answers,
-//! [`authorization`] who may read any; [`listing`] shows directories, and `instead` answers where
-//! no file is sent.
+//! the site, [`live`] and [`channels`]. [`policy`] is what whoever runs the server says of all
+//! answers, [`authorization`] who may read any; [`listing`] shows directories, and `instead` answers
+//! where no file is sent.
 
 pub mod authorization;
 mod body;
+pub mod channels;
 pub mod conditional;
 pub mod encoding;
 pub mod held;

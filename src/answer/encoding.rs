@@ -10,7 +10,7 @@ use crate::site::encodings::Coding;
 const MEMBERS_MAX: usize = 32;
 
 /// A quality of 1, in thousandths.
-const QUALITY_MAX: u16 = 1000;
+pub(super) const QUALITY_MAX: u16 = 1000;
 
 /// What an `Accept-Encoding` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +94,7 @@ fn read(member: &[u8]) -> Option<(&[u8], u16)> {
     Some((name, quality(value)?))
 }
 
-fn quality(text: &[u8]) -> Option<u16> {
+pub(super) fn quality(text: &[u8]) -> Option<u16> {
     let (whole, fraction) = match text {
         [whole] | [whole, b'.'] => (whole, &[][..]),
         [whole, b'.', fraction @ ..] if fraction.len() <= 3 => (whole, fraction),

@@ -282,7 +282,7 @@ fn query<'a>(request: &'a Parts, name: &str) -> Option<&'a str> {
 
 /// Returns the origin that a request comes from, if it names one, and it is the one it asks
 /// (RFC 6454 section 7).
-fn own_origin(request: &Parts) -> Option<&str> {
+pub(super) fn own_origin(request: &Parts) -> Option<&str> {
     let mut origins = request.headers.get_all(header::ORIGIN).iter();
     let origin = origins.next()?.to_str().ok()?;
     if origins.next().is_some() {

@@ -36,9 +36,11 @@ const DOORS: &str = "
     fast_qr          -> serve
     listenfd         -> serve::service_manager
     sd_notify        -> serve::service_manager
+    jsonwebtoken     -> answer::channels::keys
     open             -> live::browser
     rcgen            -> tls
     rustls_pemfile   -> tls
+    urlpattern       -> answer::channels::url_pattern
     x509_parser      -> tls
     std::env         -> cli
     notify           -> live::watch
