@@ -21,6 +21,7 @@
 //! hub          publish, read after a cursor, wait: a log of events, and feeds of it
 //! site         immutable snapshot of a directory: assets, their encodings, links, graph, plans
 //! tls          certificates: read, minted, reloaded
+//! web_socket   RFC 6455: bytes <-> messages, frames shared by all who are sent them
 //! access_log   a line per answer
 //! metrics      counts of what is done
 //! terminal     how words look
@@ -74,3 +75,4 @@ pub mod serve;
 pub mod site;
 pub mod terminal;
 pub mod tls;
+pub mod web_socket;

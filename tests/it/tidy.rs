@@ -16,7 +16,7 @@ const FLOORS: &str = "
     plan         -> answer site terminal
     certificate  -> tls terminal
     hash         -> answer
-    http2        -> door access_log metrics answer hub site
+    http2        -> door access_log metrics answer hub site web_socket
     http1        -> door access_log metrics answer hub site
     door         -> access_log metrics answer hub site tls
     answer       -> hub site
@@ -25,6 +25,7 @@ const FLOORS: &str = "
     hub          ->
     site         ->
     tls          ->
+    web_socket   ->
     terminal     ->
 ";
 
