@@ -1,34 +1,76 @@
-//! Publish, read after a cursor, wait: one log, read by whoever remembers where it was.
+//! Publish, read after a cursor, wait: one log of many channels, read by whoever remembers where it
+//! was.
 //!
 //! A reader is a cursor. Nothing is queued for it, so a slow one costs what a quick one does, and
-//! one that fell off the log is told. What is published and who reads is not known here; read on
-//! in [`log`] for what is kept and [`sse`] for one way to deliver it.
+//! one that fell off the log is told. All channels share one sequence, so one cursor serves however
+//! many are read, whatever the way. What is published and who reads is not known here; read on in
+//! [`event`] and [`topics`] for the words, [`log`] for what is kept, [`store`] for keeping it over
+//! restarts, and [`sse`] and [`poll`] for ways to deliver it.
 
+pub mod event;
+pub mod feed;
 pub mod log;
+pub mod poll;
 pub mod sse;
+pub mod store;
+#[cfg(test)]
+mod tests;
+pub mod topics;
 
 use std::collections::HashMap;
-use std::mem;
+use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
-pub use self::log::{BadEventId, Event, EventId, Limits, Read};
+pub use self::event::{BadEventId, BadPublication, EARLIEST, Event, EventId, Publication};
+pub use self::log::{Gap, GapReason, Limits, PageMax, Read, Slow};
+use self::log::{Log, Place};
+pub use self::topics::{TopicTest, Topics};
 
 /// A log that can be waited for.
-#[derive(Debug)]
 pub struct Hub {
     state: Mutex<State>,
+    everything: Arc<Topics>,
 }
 
-#[derive(Debug)]
 struct State {
-    log: log::Log,
+    log: Log,
     closed: bool,
-    /// Those who wait, by their number.
-    waiting: HashMap<u64, Waker>,
+    /// Those who wait for a channel.
+    waiting: HashMap<Arc<str>, Waiting>,
+    /// Those who wait for whatever matches a pattern.
+    waiting_for_any: Waiting,
     readers: u64,
+}
+
+/// Those who wait, by their number.
+type Waiting = HashMap<u64, Waker>;
+
+/// What became of a publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// The place of the event.
+    pub id: EventId,
+    /// Whether its idempotency key was known: it is the place of the first, and nothing was added.
+    pub is_repeated: bool,
+}
+
+/// What a reader has seen already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// It wants what happens from now on.
+    Now,
+    /// It wants all that is kept, and does not mind what is not.
+    Earliest,
+    /// It wants the last event that there is, and what follows.
+    Latest,
+    /// It has seen this event, and all before it.
+    Id(EventId),
+    /// It wants what was published at a time, milliseconds since 1970, or later.
+    Time(u64),
 }
 
 impl Hub {
@@ -37,24 +79,58 @@ impl Hub {
     pub fn new(epoch: u64, limits: Limits) -> Self {
         Self {
             state: Mutex::new(State {
-                log: log::Log::new(epoch, limits),
+                log: Log::new(epoch, limits),
                 closed: false,
                 waiting: HashMap::new(),
+                waiting_for_any: Waiting::new(),
                 readers: 0,
             }),
+            everything: Arc::new(Topics::all()),
         }
     }
 
-    /// Adds an event, and wakes all who wait.
+    /// Adds an event to the one channel of a hub that has one.
     pub fn publish(&self, kind: &str, data: String) -> EventId {
-        let (id, waiting) = {
-            let mut state = self.state();
-            let id = state.log.publish(Instant::now(), kind, data);
-            (id, mem::take(&mut state.waiting))
-        };
+        let mut publication = Publication::new("", data);
+        kind.clone_into(&mut publication.kind);
+        self.add(publication).id
+    }
+
+    /// Adds an event, and wakes all who wait for it. For a hub of which no store keeps a copy:
+    /// other publishers ask the [`store`].
+    pub fn add(&self, publication: Publication) -> Published {
+        let now = Instant::now();
+        let mut state = self.state();
+        let known =
+            (publication.idempotency_key.as_deref()).and_then(|key| state.log.published_with(key));
+        if let Some(id) = known {
+            return Published {
+                id,
+                is_repeated: true,
+            };
+        }
+        let event = Event::new(state.log.next_id(), publication);
+        let id = event.id;
+        let woken = state.insert(now, Arc::new(event));
+        drop(state);
         // Outside the lock: whoever wakes will want it.
-        wake(waiting);
-        id
+        wake(woken);
+        Published {
+            id,
+            is_repeated: false,
+        }
+    }
+
+    /// Adds events that have their places already.
+    fn insert_all(&self, events: impl IntoIterator<Item = (Instant, Arc<Event>)>) {
+        let mut woken = Vec::new();
+        {
+            let mut state = self.state();
+            for (at, event) in events {
+                woken.append(&mut state.insert(at, event));
+            }
+        }
+        wake(woken);
     }
 
     /// The place of the last event: a reader that starts here has missed nothing.
@@ -62,19 +138,49 @@ impl Hub {
         self.state().log.cursor()
     }
 
-    /// Returns up to `max` events after a cursor, without waiting.
-    pub fn read(&self, after: EventId, max: usize) -> Read {
-        self.state().read(after, max)
+    /// How much its log keeps.
+    pub fn limits(&self) -> Limits {
+        *self.state().log.limits()
+    }
+
+    /// Returns where a reader is that names a cursor: `earliest`, a place, or an id that publishers
+    /// gave, of which the earliest counts. What is none of these is a gap, not a fresh start:
+    /// whoever sends it believes that it has seen something.
+    pub fn after(&self, cursor: &str) -> After {
+        if cursor == EARLIEST {
+            return After::Earliest;
+        }
+        After::Id(match cursor.parse() {
+            Ok(id) => id,
+            Err(BadEventId) => (self.state().log)
+                .with_publisher_id(cursor)
+                .unwrap_or(EventId::UNKNOWN),
+        })
     }
 
     /// Ends all waiting, now and later: what is kept can still be read.
     pub fn close(&self) {
-        let waiting = {
+        let woken = {
             let mut state = self.state();
             state.closed = true;
-            mem::take(&mut state.waiting)
+            state.everybody()
         };
-        wake(waiting);
+        wake(woken);
+    }
+
+    /// Begins anew after the log was lost elsewhere: with another epoch, so that readers are told.
+    #[cfg(test)]
+    fn renew(&self, epoch: u64) {
+        let woken = {
+            let mut state = self.state();
+            state.log = Log::new(epoch, *state.log.limits());
+            state.everybody()
+        };
+        wake(woken);
+    }
+
+    fn with_log<T>(&self, look: impl FnOnce(&mut Log) -> T) -> T {
+        look(&mut self.state().log)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -83,35 +189,119 @@ impl Hub {
     }
 }
 
-impl State {
-    fn read(&mut self, after: EventId, max: usize) -> Read {
-        self.log.trim(Instant::now());
-        self.log.read(after, max)
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("cursor", &self.cursor())
+            .finish()
     }
 }
 
-fn wake(waiting: HashMap<u64, Waker>) {
-    for waker in waiting.into_values() {
+impl State {
+    /// Adds an event. Returns those to wake.
+    fn insert(&mut self, now: Instant, event: Arc<Event>) -> Vec<Waker> {
+        let mut woken: Vec<_> = self
+            .waiting_for_any
+            .drain()
+            .map(|(_, waker)| waker)
+            .collect();
+        for topic in &event.topics {
+            if let Some(waiting) = self.waiting.get_mut(topic) {
+                woken.extend(waiting.drain().map(|(_, waker)| waker));
+            }
+        }
+        self.log.insert(now, event);
+        woken
+    }
+
+    fn everybody(&mut self) -> Vec<Waker> {
+        let waiting = (self.waiting.values_mut()).chain([&mut self.waiting_for_any]);
+        let wakers = waiting.flat_map(|waiting| waiting.drain().map(|(_, waker)| waker));
+        wakers.collect()
+    }
+
+    fn wait(&mut self, number: u64, topics: &Topics, waker: &Waker) {
+        let among = |waiting: &mut Waiting| {
+            (waiting.entry(number))
+                .or_insert_with(|| waker.clone())
+                .clone_from(waker);
+        };
+        match topics.only_names() {
+            Some(names) => {
+                for name in names {
+                    match self.waiting.get_mut(name) {
+                        Some(waiting) => among(waiting),
+                        None => among(self.waiting.entry(Arc::clone(name)).or_default()),
+                    }
+                }
+            }
+            None => among(&mut self.waiting_for_any),
+        }
+    }
+
+    fn wait_no_more(&mut self, number: u64, topics: &Topics) {
+        self.waiting_for_any.remove(&number);
+        for name in topics.only_names().unwrap_or_default() {
+            if let Some(waiting) = self.waiting.get_mut(name) {
+                waiting.remove(&number);
+                if waiting.is_empty() {
+                    self.waiting.remove(name);
+                }
+            }
+        }
+    }
+}
+
+fn wake(woken: Vec<Waker>) {
+    for waker in woken {
         waker.wake();
     }
 }
 
-/// Somebody who may wait.
-#[derive(Debug)]
+/// Somebody who reads, and may wait: a place in the log that moves on as it is read.
 pub struct Reader {
     hub: Arc<Hub>,
+    topics: Arc<Topics>,
+    place: Place,
+    slow: Slow,
+    /// The offset that was the last when it began.
+    joined: u64,
     number: u64,
+    has_waited: bool,
 }
 
 impl Reader {
-    /// Returns a reader that does not wait yet.
-    pub fn new(hub: Arc<Hub>) -> Self {
-        let number = {
+    /// Returns a reader of some topics that does not wait yet.
+    pub fn new(hub: Arc<Hub>, topics: Arc<Topics>, after: After) -> Self {
+        let (number, place, joined) = {
             let mut state = hub.state();
+            state.log.trim(Instant::now());
             state.readers += 1;
-            state.readers
+            let place = match after {
+                After::Now => Place::after(state.log.cursor()),
+                After::Earliest => state.log.earliest(),
+                After::Latest => state.log.before_latest(&topics),
+                After::Id(id) => Place::after(id),
+                After::Time(time_ms) => state.log.since(time_ms),
+            };
+            (state.readers, place, state.log.cursor().offset)
         };
-        Self { hub, number }
+        Self {
+            hub,
+            topics,
+            place,
+            slow: Slow::CatchUp,
+            joined,
+            number,
+            has_waited: false,
+        }
+    }
+
+    /// Says what it wants of that which has gathered.
+    #[must_use]
+    pub fn when_slow(mut self, slow: Slow) -> Self {
+        self.slow = slow;
+        self
     }
 
     /// Which of the hub's readers it is, counted from 1.
@@ -119,139 +309,91 @@ impl Reader {
         self.number
     }
 
-    /// The place of the last event.
-    pub fn cursor(&self) -> EventId {
-        self.hub.cursor()
+    /// Its topics.
+    pub fn topics(&self) -> &Arc<Topics> {
+        &self.topics
     }
 
-    /// Returns up to `max` events after a cursor, or waits for one. `None`: the hub is closed, and
-    /// all has been read.
-    pub fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        after: EventId,
-        max: usize,
-    ) -> Poll<Option<Read>> {
-        let mut state = self.hub.state();
-        match state.read(after, max) {
-            Read::Nothing if state.closed => Poll::Ready(None),
-            Read::Nothing => {
-                let waker = state
-                    .waiting
-                    .entry(self.number)
-                    .or_insert_with(|| cx.waker().clone());
-                waker.clone_from(cx.waker());
-                Poll::Pending
+    /// Where it is: whoever goes on from here misses nothing and has nothing twice.
+    pub fn cursor(&self) -> EventId {
+        self.place.at
+    }
+
+    /// Returns whether something may follow already.
+    pub fn has_more(&self) -> bool {
+        self.place.at != self.hub.cursor()
+    }
+
+    /// Returns what follows, without waiting.
+    pub fn read_now(&mut self, max: PageMax) -> Read {
+        loop {
+            let mut state = self.hub.state();
+            let read = state.read(&mut self.place, &self.topics, self.slow, self.joined, max);
+            if matches!(read, Read::Nothing) && self.place.at < state.log.cursor() {
+                // Much was passed over; others may want the lock.
+                continue;
             }
-            read => Poll::Ready(Some(read)),
+            return read;
         }
+    }
+
+    /// Returns what follows, or waits for it. `None`: the hub is closed, and all has been read.
+    /// Never [`Read::Nothing`].
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, max: PageMax) -> Poll<Option<Read>> {
+        loop {
+            let mut state = self.hub.state();
+            match state.read(&mut self.place, &self.topics, self.slow, self.joined, max) {
+                Read::Nothing if self.place.at < state.log.cursor() => {}
+                Read::Nothing if state.closed => return Poll::Ready(None),
+                Read::Nothing => {
+                    self.has_waited = true;
+                    state.wait(self.number, &self.topics, cx.waker());
+                    return Poll::Pending;
+                }
+                read => return Poll::Ready(Some(read)),
+            }
+        }
+    }
+
+    /// As [`Self::poll_read`]. Nothing is lost if it is dropped.
+    pub async fn read(&mut self, max: PageMax) -> Option<Read> {
+        poll_fn(|cx| self.poll_read(cx, max)).await
+    }
+}
+
+impl State {
+    fn read(
+        &mut self,
+        place: &mut Place,
+        topics: &Topics,
+        slow: Slow,
+        joined: u64,
+        max: PageMax,
+    ) -> Read {
+        self.log.trim(Instant::now());
+        if let Slow::Close { behind_max } = slow
+            && self.log.behind(place.at.offset.max(joined), topics) > behind_max
+        {
+            return Read::TooSlow;
+        }
+        self.log.read(place, topics, slow, max)
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.hub.state().waiting.remove(&self.number);
+        if self.has_waited {
+            self.hub.state().wait_no_more(self.number, &self.topics);
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-
-    use super::*;
-
-    async fn next(reader: &mut Reader, after: EventId) -> Option<Read> {
-        poll_fn(|cx| reader.poll_read(cx, after, 9)).await
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn whoever_waits_is_woken_by_an_event_or_the_end() {
-        let hub = Arc::new(Hub::new(1, Limits::default()));
-        let mut reader = Reader::new(Arc::clone(&hub));
-        let after = hub.cursor();
-        let (read, id) = tokio::join!(next(&mut reader, after), async {
-            hub.publish("said", "hello".to_owned())
-        });
-        let Some(Read::Events(events)) = read else {
-            panic!("{read:?}");
-        };
-        assert_eq!((events.len(), events[0].id), (1, id));
-        let (read, ()) = tokio::join!(next(&mut reader, id), async { hub.close() });
-        assert_eq!(read, None);
-        // What was kept is not lost by closing.
-        assert!(matches!(
-            next(&mut reader, after).await,
-            Some(Read::Events(_))
-        ));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_too_old_is_missed_aloud_even_if_nothing_is_published() {
-        let limits = Limits::default();
-        let hub = Hub::new(1, limits);
-        let before = hub.cursor();
-        let id = hub.publish("said", String::new());
-        tokio::time::advance(2 * limits.age_max).await;
-        assert_eq!(hub.read(before, 9), Read::Gap { oldest: id });
-        assert_eq!(hub.read(id, 9), Read::Nothing);
-    }
-
-    #[test]
-    fn waiting_leaves_nothing_behind() {
-        let hub = Arc::new(Hub::new(1, Limits::default()));
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut readers: Vec<_> = (0..100).map(|_| Reader::new(Arc::clone(&hub))).collect();
-        for _ in 0..3 {
-            for reader in &mut readers {
-                assert!(reader.poll_read(&mut cx, hub.cursor(), 9).is_pending());
-            }
-        }
-        assert_eq!(hub.state().waiting.len(), 100);
-        readers.truncate(10);
-        assert_eq!(hub.state().waiting.len(), 10);
-        hub.publish("said", String::new());
-        assert_eq!(hub.state().waiting.len(), 0);
-    }
-
-    /// Publishing on one thread and reading on others, as fast as they can.
-    #[test]
-    fn nothing_is_lost_between_reading_and_waiting() {
-        const EVENTS: u64 = 2_000;
-        let hub = Arc::new(Hub::new(
-            1,
-            Limits {
-                events_max: 100_000,
-                bytes_max: 1 << 30,
-                ..Limits::default()
-            },
-        ));
-        let start = hub.cursor();
-        let readers: Vec<_> = (0..4)
-            .map(|_| {
-                let mut reader = Reader::new(Arc::clone(&hub));
-                std::thread::spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread()
-                        .build()
-                        .unwrap();
-                    runtime.block_on(async {
-                        let mut after = start;
-                        while let Some(Read::Events(events)) = next(&mut reader, after).await {
-                            for event in events {
-                                assert_eq!(event.id.offset, after.offset + 1);
-                                after = event.id;
-                            }
-                        }
-                        after.offset
-                    })
-                })
-            })
-            .collect();
-        for _ in 0..EVENTS {
-            hub.publish("said", String::new());
-        }
-        hub.close();
-        for reader in readers {
-            assert_eq!(reader.join().unwrap(), EVENTS);
-        }
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("number", &self.number)
+            .field("place", &self.place)
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
     }
 }

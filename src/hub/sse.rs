@@ -1,175 +1,104 @@
 //! Server-Sent Events: a log as a browser's `EventSource` reads it (HTML, section 9.2).
 //!
-//! Framing only: a [`Feed`] turns what a hub tells into bytes, one whole block at a time. Knows
-//! nothing of HTTP; a door asks for the next piece when it can send one.
+//! Framing only: blocks of text, each whole. When they are sent is up to [`Feed`].
+//!
+//! A block's `id:` is what the publisher called the event, if it did, else the place of it. Either
+//! is accepted as a cursor. After a publisher's id comes another block that has nothing but the
+//! place: a browser dispatches nothing for it, but comes again with it, so that an id which was
+//! used twice, or is forgotten, repeats and loses nothing.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, Sleep, sleep};
 
-use super::{Event, EventId, Hub, Read, Reader};
+pub use super::feed::{Feed, HEARTBEAT};
+use super::{Event, EventId, Gap, poll};
 
 /// How long a browser waits before it comes again, unless it was told otherwise at the end.
 pub const RETRY: Duration = Duration::from_secs(1);
-/// Silence after which a feed says where it is.
-pub const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Soonest and latest that a reader comes again after the hub has closed.
-const RETURN_MS: std::ops::Range<u64> = 100..900;
 /// The kind of the event that tells of a gap.
 pub const GAP: &str = "hub-gap";
 
-/// What one reader is sent: everything after its cursor. One that waits costs about 200 bytes.
-///
-/// ```text
-///   Opening ──retry:, id:──▶ Telling ──hub closed, or Feed::close──▶ Leaving ──retry:──▶ Gone
-///                             │   ▲
-///                             └───┘ an event, a gap, or a heartbeat
-/// ```
-#[derive(Debug)]
-pub struct Feed {
-    reader: Reader,
-    at: EventId,
-    state: State,
-    /// Made when it is first needed, so that a feed can be made without a clock.
-    heartbeat: Option<Pin<Box<Sleep>>>,
+/// Returns an event as a block, made once for all readers.
+pub fn block(event: &Event) -> &Bytes {
+    event.frames.sse.get_or_init(|| {
+        let mut block = String::with_capacity(event.data.len() + event.kind.len() + 64);
+        write_event(&mut block, event);
+        block.into()
+    })
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Opening,
-    Telling,
-    Leaving,
-    Gone,
+/// Returns how a stream begins: with its id a reader that is cut before the first event loses
+/// nothing.
+pub(super) fn opening(cursor: EventId) -> Bytes {
+    let retry = RETRY.as_millis();
+    if cursor == EventId::UNKNOWN {
+        return format!("retry: {retry}\n\n").into();
+    }
+    format!("retry: {retry}\nid: {cursor}\n\n").into()
 }
 
-impl Feed {
-    /// Returns what comes after a cursor; without one, what happens from now on.
-    pub fn new(hub: Arc<Hub>, after: Option<EventId>) -> Self {
-        let reader = Reader::new(hub);
-        Self {
-            at: after.unwrap_or_else(|| reader.cursor()),
-            reader,
-            state: State::Opening,
-            heartbeat: None,
-        }
-    }
+/// Returns a block that commits an id and dispatches nothing.
+pub(super) fn heartbeat(cursor: EventId) -> Bytes {
+    format!("id: {cursor}\n\n").into()
+}
 
-    /// Ends it without waiting: after what has happened so far, a last piece says when to come
-    /// again.
-    pub fn close(&mut self) {
-        if self.state != State::Gone {
-            self.state = State::Leaving;
-        }
-    }
-
-    /// Returns the next piece: whole lines, and of an event all. `None`: it has ended.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let piece = match self.state {
-            State::Opening => {
-                self.state = State::Telling;
-                // With its id a reader that is cut before the first event loses nothing.
-                format!("retry: {}\nid: {}\n\n", RETRY.as_millis(), self.at)
-            }
-            State::Telling | State::Leaving => ready!(self.poll_tell(cx)),
-            State::Gone => return Poll::Ready(None),
-        };
-        // The next heartbeat counts from here.
-        let due = Instant::now() + HEARTBEAT;
-        match &mut self.heartbeat {
-            Some(heartbeat) => heartbeat.as_mut().reset(due),
-            None => self.heartbeat = Some(Box::pin(sleep(HEARTBEAT))),
-        }
-        Poll::Ready(Some(piece.into()))
-    }
-
-    fn poll_tell(&mut self, cx: &mut Context<'_>) -> Poll<String> {
-        match self.reader.poll_read(cx, self.at, 1) {
-            Poll::Ready(None) => Poll::Ready(self.leave()),
-            Poll::Pending if self.state == State::Leaving => Poll::Ready(self.leave()),
-            Poll::Ready(Some(Read::Gap { oldest })) => {
-                let block = gap(self.at, oldest);
-                self.at = oldest;
-                Poll::Ready(block)
-            }
-            Poll::Ready(Some(Read::Events(events))) => {
-                let mut blocks = String::new();
-                for event in events {
-                    self.at = event.id;
-                    write_event(&mut blocks, &event);
-                }
-                Poll::Ready(blocks)
-            }
-            Poll::Ready(Some(Read::Nothing)) | Poll::Pending => {
-                let heartbeat = self
-                    .heartbeat
-                    .get_or_insert_with(|| Box::pin(sleep(HEARTBEAT)));
-                ready!(heartbeat.as_mut().poll(cx));
-                // Commits the id and dispatches nothing.
-                Poll::Ready(format!("id: {}\n\n", self.at))
-            }
-        }
-    }
-
-    fn leave(&mut self) -> String {
-        self.state = State::Gone;
-        format!("retry: {}\n\n", self.return_ms())
-    }
-
-    /// When this reader comes again: all of them together come evenly spread, as multiples of the
-    /// golden ratio are.
-    fn return_ms(&self) -> u64 {
-        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-        let fraction = self.reader.number().wrapping_mul(GOLDEN) >> 32;
-        RETURN_MS.start + (((RETURN_MS.end - RETURN_MS.start) * fraction) >> 32)
-    }
+/// Returns how a stream ends.
+pub(super) fn farewell(return_ms: u64) -> Bytes {
+    format!("retry: {return_ms}\n\n").into()
 }
 
 /// Returns the block that tells of a gap, by name: headers are hidden from an `EventSource`.
-fn gap(requested: EventId, oldest: EventId) -> String {
-    let reason = match requested {
-        _ if requested.epoch != oldest.epoch => "epoch",
-        _ if requested.offset < oldest.offset => "expired",
-        _ => "unknown",
-    };
-    format!(
-        "id: {oldest}\nevent: {GAP}\ndata: {{\"requested\":\"{requested}\",\
-         \"resumed_after\":\"{oldest}\",\"reason\":\"{reason}\"}}\n\n"
-    )
+pub(super) fn gap(gap: &Gap) -> Bytes {
+    let id = gap.resumed_after;
+    let data = poll::gap_object(gap);
+    format!("id: {id}\nevent: {GAP}\ndata: {data}\n\n").into()
 }
 
 /// Writes an event as a block. Whatever its texts hold, they end no line and start no field; line
 /// breaks of any kind in its data arrive as line feeds.
 fn write_event(block: &mut String, event: &Event) {
     use std::fmt::Write as _;
+    let printable = |text: &str| -> String { text.chars().filter(|c| !c.is_control()).collect() };
     // Writing to a string cannot fail.
-    let _ = writeln!(block, "id: {}", event.id);
+    let _ = match &event.publisher_id {
+        Some(id) => writeln!(block, "id: {}", printable(id)),
+        None => writeln!(block, "id: {}", event.id),
+    };
     if !event.kind.is_empty() {
-        block.push_str("event: ");
-        block.extend(event.kind.chars().filter(|c| !c.is_control()));
-        block.push('\n');
+        let _ = writeln!(block, "event: {}", printable(&event.kind));
     }
-    let data = event.data.replace("\r\n", "\n");
-    for line in data.split(['\r', '\n']) {
-        block.push_str("data: ");
-        block.push_str(line);
-        block.push('\n');
+    if let Some(retry) = event.retry {
+        let _ = writeln!(block, "retry: {}", retry.as_millis());
     }
-    block.push('\n');
+    let mut rest = &*event.data;
+    while let Some(end) = rest.find(['\r', '\n']) {
+        let _ = writeln!(block, "data: {}", &rest[..end]);
+        let breaks = if rest[end..].starts_with("\r\n") {
+            2
+        } else {
+            1
+        };
+        rest = &rest[end + breaks..];
+    }
+    let _ = writeln!(block, "data: {rest}\n");
+    if event.publisher_id.is_some() {
+        let _ = writeln!(block, "id: {}\n", event.id);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::task::Waker;
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Waker};
 
     use proptest::prelude::*;
+    use tokio::time::{Instant, Sleep};
 
     use super::*;
-    use crate::hub::Limits;
+    use crate::hub::feed::RETURN_MS;
+    use crate::hub::{Hub, Limits, Publication};
 
     fn hub() -> Arc<Hub> {
         Arc::new(Hub::new(5, Limits::default()))
@@ -289,6 +218,101 @@ mod tests {
         assert_eq!(take(&mut feed), "", "an event is a heartbeat");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_publishers_id_is_shown_and_the_place_is_what_a_browser_comes_again_with() {
+        let hub = hub();
+        let mut feed = Feed::new(Arc::clone(&hub), None);
+        take(&mut feed);
+        for data in ["1", "2"] {
+            hub.add(Publication {
+                publisher_id: Some("urn:x".to_owned()),
+                retry: Some(Duration::from_secs(5)),
+                ..Publication::new("a", data.to_owned())
+            });
+        }
+        let blocks = take(&mut feed);
+        insta::assert_snapshot!(blocks, @r"
+        id: urn:x
+        retry: 5000
+        data: 1
+
+        id: 5.1
+
+        id: urn:x
+        retry: 5000
+        data: 2
+
+        id: 5.2
+        ");
+        let shown: Vec<_> = interpret(&blocks).into_iter().map(|(id, ..)| id).collect();
+        assert_eq!(shown, ["urn:x", "urn:x"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_block_is_made_once_for_all_readers() {
+        let hub = hub();
+        let mut feeds = [(); 2].map(|()| Feed::new(Arc::clone(&hub), None));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut pieces = Vec::new();
+        for feed in &mut feeds {
+            take(feed);
+        }
+        hub.publish("said", "hello".to_owned());
+        for feed in &mut feeds {
+            let Poll::Ready(Some(piece)) = feed.poll_next(&mut cx) else {
+                panic!("nothing");
+            };
+            pieces.push(piece.as_ptr());
+        }
+        assert_eq!(pieces[0], pieces[1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_gathered_comes_in_pieces_of_bounded_size() {
+        let hub = hub();
+        let mut feed = Feed::new(Arc::clone(&hub), None);
+        take(&mut feed);
+        for _ in 0..1000 {
+            hub.publish("said", "x".repeat(500));
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut pieces = Vec::new();
+        while let Poll::Ready(Some(piece)) = feed.poll_next(&mut cx) {
+            pieces.push(piece.len());
+        }
+        assert!((20..40).contains(&pieces.len()), "{pieces:?}");
+        assert!(pieces.iter().all(|&bytes| bytes < 20_000), "{pieces:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_may_not_be_slow_is_sent_away() {
+        let hub = hub();
+        let topics = Arc::new(crate::hub::Topics::named(["a"]));
+        let start = crate::hub::After::Id(hub.cursor());
+        for _ in 0..9 {
+            hub.add(Publication::new("a", String::new()));
+        }
+        let slow = crate::hub::Slow::Close { behind_max: 3 };
+        let reader = crate::hub::Reader::new(Arc::clone(&hub), topics, start);
+        let mut feed = Feed::of(reader.when_slow(slow), crate::hub::feed::Way::EventStream);
+        let caught_up = take(&mut feed);
+        assert_eq!(
+            caught_up.matches("data:").count(),
+            9,
+            "what was there before is no delay"
+        );
+        for _ in 0..3 {
+            hub.add(Publication::new("a", String::new()));
+        }
+        assert_eq!(take(&mut feed).matches("data:").count(), 3);
+        for _ in 0..4 {
+            hub.add(Publication::new("a", String::new()));
+        }
+        let farewell = take(&mut feed);
+        assert!(farewell.starts_with("retry: "), "{farewell}");
+        assert_eq!(next(&mut feed).await, None);
+    }
+
     #[test]
     fn an_idle_feed_is_small() {
         // Beside the feed: its timer, and its waker in the hub's table.
@@ -329,13 +353,16 @@ mod tests {
             data in "[a-z:\r\n\0 \u{feff}\u{2028}é]{0,40}",
         ) {
             let place = EventId { epoch: 1, offset: 2 };
-            let event = Event { id: place, kind: kind.clone(), data: data.clone() };
-            let mut block = String::new();
-            write_event(&mut block, &event);
+            let publication = Publication {
+                kind: kind.clone(),
+                ..Publication::new("said", data.clone())
+            };
+            let event = Event::new(place, publication);
+            let block = std::str::from_utf8(block(&event)).unwrap();
             let kind: String = kind.chars().filter(|c| !c.is_control()).collect();
             // One space after the colon belongs to the framing, whatever comes after it is kept.
             let data = data.replace("\r\n", "\n").replace('\r', "\n");
-            prop_assert_eq!(interpret(&block), [("1.2".to_owned(), kind, data)]);
+            prop_assert_eq!(interpret(block), [("1.2".to_owned(), kind, data)]);
         }
     }
 }

@@ -44,4 +44,5 @@ mod rules;
 mod schedule;
 mod semantics;
 mod service_manager;
+mod stores;
 mod tidy;

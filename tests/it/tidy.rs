@@ -46,7 +46,7 @@ const DOORS: &str = "
     std::env         -> cli
     notify           -> live::watch
     ignore           -> live::ignored
-    std::fs          -> site::load tls cli door live::watch measure::report
+    std::fs          -> site::load tls cli door live::watch measure::report hub::store
     tokio::fs        -> site::load tls cli
     cap_std          -> site::load tls cli
     socket2          -> serve

@@ -1,0 +1,547 @@
+//! A log that is written, trimmed and read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use super::*;
+use crate::hub::event::{EVENT_OVERHEAD_BYTES, Publication};
+use crate::hub::topics::Topics;
+
+const EPOCH: u64 = 7;
+const PAGE: PageMax = PageMax {
+    events: 9,
+    bytes: 1 << 20,
+};
+
+fn id(offset: u64) -> EventId {
+    EventId {
+        epoch: EPOCH,
+        offset,
+    }
+}
+
+fn log(events_max: usize) -> Log {
+    let limits = Limits {
+        events_max,
+        ..Limits::default()
+    };
+    Log::new(EPOCH, limits)
+}
+
+fn publish(log: &mut Log, at: Instant, topics: &[&str], data: &str) -> EventId {
+    let publication = Publication {
+        topics: topics.iter().copied().map(str::to_owned).collect(),
+        ..Publication::new("", data.to_owned())
+    };
+    add(log, at, publication)
+}
+
+fn add(log: &mut Log, at: Instant, publication: Publication) -> EventId {
+    let event = Event::new(log.next_id(), publication);
+    let id = event.id;
+    log.insert(at, Arc::new(event));
+    id
+}
+
+/// Tells all reads until there is nothing, in a line.
+fn told(log: &Log, after: EventId, topics: &Topics) -> String {
+    told_from(log, Place::after(after), topics, Slow::CatchUp, PAGE)
+}
+
+fn told_from(log: &Log, mut place: Place, topics: &Topics, slow: Slow, max: PageMax) -> String {
+    let mut told = Vec::new();
+    for _ in 0..100 {
+        match log.read(&mut place, topics, slow, max) {
+            Read::Events(events) => {
+                assert!(events.len() <= max.events, "a page");
+                told.extend(events.iter().map(|event| event.data.to_string()));
+            }
+            Read::Nothing if place.at == log.cursor() => break,
+            Read::Nothing => {}
+            Read::Gap(gap) => {
+                told.push(format!(
+                    "gap ({}), on from {}:",
+                    gap.reason.as_str(),
+                    gap.resumed_after
+                ));
+            }
+            Read::TooSlow => told.push("too slow".to_owned()),
+        }
+    }
+    told.join(" ")
+}
+
+fn named(names: &[&str]) -> Topics {
+    Topics::named(names.iter().copied())
+}
+
+#[test]
+fn a_reader_goes_on_where_it_was_or_is_told_that_it_cannot() {
+    let mut log = log(2);
+    let now = Instant::now();
+    assert_eq!(log.cursor(), id(0));
+    assert_eq!(told(&log, id(0), &Topics::all()), "");
+    for data in ["a", "b", "c"] {
+        publish(&mut log, now, &["t"], data);
+    }
+    let other = |epoch, offset| EventId { epoch, offset };
+    for (after, expected) in [
+        (id(0), "gap (expired), on from 7.1: b c"),
+        (id(1), "b c"),
+        (id(2), "c"),
+        (id(3), ""),
+        (id(4), "gap (unknown), on from 7.1: b c"),
+        (other(6, 2), "gap (epoch), on from 7.1: b c"),
+        (other(8, 2), "gap (epoch), on from 7.1: b c"),
+        (EventId::UNKNOWN, "gap (unknown), on from 7.1: b c"),
+    ] {
+        for topics in [Topics::all(), named(&["t"]), named(&["s", "t", "u"])] {
+            assert_eq!(told(&log, after, &topics), expected, "after {after}");
+        }
+    }
+    // No cursor is known to a log by accident, whatever its epoch.
+    let unlucky = Log::new(EventId::UNKNOWN.epoch, Limits::default());
+    let read = told(&unlucky, EventId::UNKNOWN, &Topics::all());
+    assert_eq!(read, "gap (unknown), on from 0.0:");
+}
+
+#[test]
+fn a_quiet_channel_knows_no_gap_of_a_busy_one() {
+    let mut log = log(2);
+    let now = Instant::now();
+    publish(&mut log, now, &["quiet"], "q1");
+    for number in 2..=6 {
+        publish(&mut log, now, &["busy"], &format!("b{number}"));
+    }
+    publish(&mut log, now, &["quiet"], "q7");
+    assert_eq!(told(&log, id(0), &named(&["quiet"])), "q1 q7");
+    assert_eq!(told(&log, id(1), &named(&["quiet"])), "q7");
+    assert_eq!(
+        told(&log, id(0), &named(&["busy"])),
+        "gap (expired), on from 7.4: b5 b6"
+    );
+    assert_eq!(told(&log, id(4), &named(&["busy"])), "b5 b6");
+    // Who reads both is told, and loses nothing that is kept.
+    assert_eq!(
+        told(&log, id(0), &named(&["quiet", "busy"])),
+        "gap (expired), on from 7.0: q1 b5 b6 q7"
+    );
+    let quiet = Topics::named(["x"]).matching(Arc::new(|topic| topic.starts_with("qu")));
+    assert_eq!(told(&log, id(0), &quiet), "q1 q7");
+    // A channel on which nothing was ever said has lost nothing.
+    assert_eq!(told(&log, id(0), &named(&["silent"])), "");
+}
+
+#[test]
+fn a_channel_that_is_forgotten_shares_what_was_lost() {
+    let now = Instant::now();
+    let limits = Limits {
+        age_max: Duration::from_secs(10),
+        empty_channels_max: 2,
+        ..Limits::default()
+    };
+    let mut log = Log::new(EPOCH, limits);
+    for name in ["a", "b", "c", "d"] {
+        publish(&mut log, now, &[name], name);
+    }
+    let later = now + Duration::from_secs(11);
+    publish(&mut log, later, &["e"], "e");
+    // The third that became empty made the log forget the two that lost something first.
+    assert_eq!(log.empty_channels, 2);
+    assert_eq!(log.channels.len(), 3);
+    assert_eq!(
+        told(&log, id(1), &named(&["a"])),
+        "gap (expired), on from 7.5:"
+    );
+    assert_eq!(told(&log, id(2), &named(&["a"])), "", "shared with b");
+    assert_eq!(
+        told(&log, id(2), &named(&["c"])),
+        "gap (expired), on from 7.5:"
+    );
+    assert_eq!(told(&log, id(4), &named(&["d"])), "");
+    // It comes back with what it may have lost.
+    publish(&mut log, later, &["a"], "a6");
+    assert_eq!(
+        told(&log, id(1), &named(&["a"])),
+        "gap (expired), on from 7.5: a6"
+    );
+    assert_eq!(log.empty_channels, 2);
+}
+
+#[test]
+fn an_event_on_several_channels_comes_once_and_is_missed_on_each() {
+    let mut log = log(2);
+    let now = Instant::now();
+    publish(&mut log, now, &["a", "b", "a"], "ab");
+    publish(&mut log, now, &["b"], "b");
+    assert_eq!(told(&log, id(0), &named(&["a", "b"])), "ab b");
+    assert_eq!(told(&log, id(0), &named(&["b"])), "ab b");
+    // It is its canonical channel that drops it.
+    for data in ["b4", "b5"] {
+        publish(&mut log, now, &["b"], data);
+    }
+    assert_eq!(
+        told(&log, id(1), &named(&["b"])),
+        "gap (expired), on from 7.2: b4 b5"
+    );
+    assert_eq!(told(&log, id(0), &named(&["a"])), "ab");
+    for data in ["a6", "a7"] {
+        publish(&mut log, now, &["a"], data);
+    }
+    assert_eq!(
+        told(&log, id(0), &named(&["a"])),
+        "gap (expired), on from 7.4: a6 a7"
+    );
+    assert_eq!(
+        log.bytes,
+        log.kept
+            .values()
+            .map(|kept| kept.event.cost())
+            .sum::<usize>()
+    );
+}
+
+#[test]
+fn private_events_are_read_and_missed_by_those_alone_who_may() {
+    let mut log = log(2);
+    let now = Instant::now();
+    let private = |topics: &[&str], data: &str| Publication {
+        is_private: true,
+        topics: topics.iter().copied().map(str::to_owned).collect(),
+        ..Publication::new("", data.to_owned())
+    };
+    let may = |name: &'static str| -> Topics {
+        named(&["t"]).seeing_private(Arc::new(move |topic| topic == name))
+    };
+    let slow = Slow::CatchUp;
+    add(&mut log, now, private(&["t"], "p1"));
+    publish(&mut log, now, &["t"], "2");
+    assert_eq!(told(&log, id(0), &named(&["t"])), "2");
+    assert_eq!(told(&log, id(0), &Topics::all()), "2");
+    assert_eq!(told(&log, id(0), &may("t")), "p1 2");
+    assert_eq!(told(&log, id(0), &may("u")), "2");
+    // A page that has nothing for a reader is passed over.
+    let one = PageMax {
+        events: 1,
+        bytes: 0,
+    };
+    assert_eq!(
+        told_from(&log, Place::after(id(0)), &named(&["t"]), slow, one),
+        "2"
+    );
+    // Its loss is nobody else's business.
+    publish(&mut log, now, &["t"], "3");
+    assert_eq!(told(&log, id(0), &named(&["t"])), "2 3");
+    assert_eq!(told(&log, id(0), &Topics::all()), "2 3");
+    assert_eq!(
+        told(&log, id(0), &may("t")),
+        "gap (expired), on from 7.1: 2 3"
+    );
+    assert_eq!(told(&log, id(0), &may("u")), "2 3");
+    // An alternate widens who may read it.
+    add(&mut log, now, private(&["t", "u"], "p4"));
+    assert_eq!(told(&log, id(3), &may("u")), "p4");
+    assert_eq!(told(&log, id(3), &may("v")), "");
+    let latest = log.before_latest(&named(&["t"]));
+    assert_eq!(latest.at, id(2), "the last that may be read");
+    assert_eq!(
+        told_from(&log, id_place(1), &named(&["t"]), Slow::Latest, PAGE),
+        "3"
+    );
+}
+
+fn id_place(offset: u64) -> Place {
+    Place::after(id(offset))
+}
+
+#[test]
+fn age_and_size_drop_the_oldest() {
+    let now = Instant::now();
+    let mut log = Log::new(
+        EPOCH,
+        Limits {
+            events_max: 9,
+            bytes_max: 1003 + 2 * EVENT_OVERHEAD_BYTES,
+            age_max: Duration::from_secs(10),
+            ..Limits::default()
+        },
+    );
+    let dropped = |log: &mut Log, seconds, length: usize| {
+        let at = now + Duration::from_secs(seconds);
+        publish(log, at, &["t"], &"x".repeat(length));
+        log.dropped.latest()
+    };
+    assert_eq!(dropped(&mut log, 0, 500), 0);
+    assert_eq!(dropped(&mut log, 1, 500), 0);
+    assert_eq!(dropped(&mut log, 2, 1), 1, "too many bytes");
+    assert_eq!(dropped(&mut log, 12, 1), 2, "too old");
+    assert_eq!(dropped(&mut log, 12, 9000), 5, "larger than the log");
+    assert_eq!(log.bytes, 0);
+    assert_eq!(told(&log, id(5), &named(&["t"])), "");
+    assert_eq!(
+        told(&log, id(4), &named(&["t"])),
+        "gap (expired), on from 7.5:"
+    );
+}
+
+#[test]
+fn all_channels_together_are_bounded() {
+    let now = Instant::now();
+    let limits = Limits {
+        all_events_max: 3,
+        ..Limits::default()
+    };
+    let mut log = Log::new(EPOCH, limits);
+    for name in ["a", "b", "c", "d"] {
+        publish(&mut log, now, &[name], name);
+    }
+    assert_eq!(
+        told(&log, id(0), &named(&["a"])),
+        "gap (expired), on from 7.4:"
+    );
+    assert_eq!(told(&log, id(0), &named(&["b", "d"])), "b d");
+}
+
+#[test]
+fn a_reader_chooses_where_to_begin() {
+    let mut log = log(3);
+    let now = Instant::now();
+    for (time_ms, topic) in [
+        (1000, "a"),
+        (2000, "a"),
+        (3000, "b"),
+        (4000, "a"),
+        (5000, "a"),
+    ] {
+        add(
+            &mut log,
+            now,
+            Publication {
+                time_ms,
+                ..Publication::new(topic, time_ms.to_string())
+            },
+        );
+    }
+    let from = |place| told_from(&log, place, &named(&["a"]), Slow::CatchUp, PAGE);
+    assert_eq!(from(log.earliest()), "2000 4000 5000", "no gap");
+    assert_eq!(from(log.since(2001)), "4000 5000");
+    assert_eq!(from(log.since(0)), "2000 4000 5000", "no gap");
+    assert_eq!(from(log.since(9000)), "");
+    assert_eq!(from(log.before_latest(&named(&["a"]))), "5000");
+    assert_eq!(log.before_latest(&named(&["b"])).at, id(2));
+    assert_eq!(log.before_latest(&named(&["c"])).at, id(5));
+    let b = Topics::named(["x"]).matching(Arc::new(|topic| topic == "b"));
+    assert_eq!(log.before_latest(&b).at, id(2));
+}
+
+#[test]
+fn who_is_slow_gets_all_or_the_latest() {
+    let mut log = log(2);
+    let now = Instant::now();
+    for (topic, data) in [
+        ("a", "a1"),
+        ("b", "b2"),
+        ("a", "a3"),
+        ("a", "a4"),
+        ("b", "b5"),
+    ] {
+        publish(&mut log, now, &[topic], data);
+    }
+    let both = [
+        named(&["a", "b"]),
+        Topics::all(),
+        named(&["a"]).matching(Arc::new(|topic| topic == "b")),
+    ];
+    for topics in &both {
+        let latest = |after| told_from(&log, id_place(after), topics, Slow::Latest, PAGE);
+        assert_eq!(latest(0), "a4 b5", "nothing is missing that was wanted");
+        assert_eq!(latest(4), "b5");
+        assert_eq!(latest(5), "");
+        assert_eq!(latest(6), "gap (unknown), on from 7.1: a4 b5");
+    }
+    assert_eq!(log.behind(0, &both[0]), 4);
+    assert_eq!(log.behind(3, &both[0]), 2);
+    assert_eq!(log.behind(3, &both[1]), 2);
+}
+
+#[test]
+fn a_large_log_is_read_in_pages() {
+    let mut log = Log::new(EPOCH, Limits::CHANNELS);
+    let now = Instant::now();
+    for number in 0..10_000 {
+        publish(
+            &mut log,
+            now,
+            &[if number % 5000 == 0 { "rare" } else { "often" }],
+            "x",
+        );
+    }
+    // A pattern that selects little lets go of the log now and then.
+    let rare = Topics::named(["x"]).matching(Arc::new(|topic| topic == "rare"));
+    let mut place = id_place(0);
+    let mut reads = 0;
+    let mut seen = Vec::new();
+    while place.at < log.cursor() {
+        reads += 1;
+        if let Read::Events(events) = log.read(&mut place, &rare, Slow::CatchUp, PAGE) {
+            seen.extend(events.iter().map(|event| event.id.offset));
+        }
+    }
+    assert_eq!(seen, [1, 5001]);
+    assert!((9..12).contains(&reads), "{reads}");
+    let page = PageMax {
+        events: 7,
+        bytes: 3,
+    };
+    let mut place = id_place(0);
+    for topics in [named(&["often"]), named(&["often", "rare"]), Topics::all()] {
+        let Read::Events(events) = log.read(&mut place, &topics, Slow::CatchUp, page) else {
+            panic!("nothing");
+        };
+        assert_eq!(events.len(), 3, "as many bytes as a page has");
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Publish {
+        bytes: usize,
+        topics: u8,
+        is_private: bool,
+    },
+    Pass {
+        seconds: u64,
+    },
+    Read {
+        reader: usize,
+        events: usize,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..400_usize, 1..16_u8, prop::bool::weighted(0.2))
+            .prop_map(|(bytes, topics, is_private)| Step::Publish { bytes, topics, is_private }),
+        1 => (0..20_u64).prop_map(|seconds| Step::Pass { seconds }),
+        3 => (0..READERS, 1..5_usize).prop_map(|(reader, events)| Step::Read { reader, events }),
+    ]
+}
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+const READERS: usize = 6;
+
+/// A reader, what it has seen, and what it may have missed since it was last told.
+struct Reader {
+    topics: Topics,
+    place: Place,
+    seen: Vec<u64>,
+    told_through: u64,
+}
+
+impl Reader {
+    fn all() -> [Self; READERS] {
+        let odd = |topic: &str| topic == "b" || topic == "d";
+        [
+            Topics::all(),
+            Topics::all().seeing_private(Arc::new(|_| true)),
+            named(&["a"]),
+            named(&["a"]).seeing_private(Arc::new(|topic| topic == "a")),
+            named(&["b", "c"]).seeing_private(Arc::new(|topic| topic == "d")),
+            named(&["c"]).matching(Arc::new(odd)),
+        ]
+        .map(|topics| Self {
+            topics,
+            place: id_place(0),
+            seen: Vec::new(),
+            told_through: 0,
+        })
+    }
+
+    fn read(&mut self, log: &Log, events: usize) {
+        let max = PageMax {
+            events,
+            bytes: 1000,
+        };
+        let before = self.place.at;
+        match log.read(&mut self.place, &self.topics, Slow::CatchUp, max) {
+            Read::Events(found) => {
+                assert!(!found.is_empty() && found.len() <= events);
+                for event in found {
+                    assert!(event.id > before, "a repetition");
+                    assert!(self.topics.selects(&event), "not wanted, or not allowed");
+                    self.seen.push(event.id.offset);
+                }
+                assert!(self.seen.is_sorted_by(|a, b| a < b), "order");
+            }
+            Read::Nothing => assert_eq!(self.place.at, log.cursor()),
+            Read::Gap(gap) => {
+                assert_eq!(gap.reason, GapReason::Expired);
+                assert!(gap.resumed_after >= before);
+                self.told_through = log.dropped.latest();
+            }
+            Read::TooSlow => panic!("too slow"),
+        }
+    }
+}
+
+proptest! {
+    /// Whatever is published, dropped and read: nothing is lost silently, nothing comes twice, and
+    /// nobody learns what is not theirs.
+    #[test]
+    fn every_event_is_read_once_or_missed_aloud(
+        steps in proptest::collection::vec(step(), 0..120),
+        events_max in 0..12_usize,
+        bytes_max in 0..8000_usize,
+        empty_channels_max in 0..4_usize,
+    ) {
+        let age_max = Duration::from_mins(1);
+        let limits = Limits {
+            events_max, bytes_max, age_max, empty_channels_max, ..Limits::default()
+        };
+        let mut log = Log::new(EPOCH, limits);
+        let mut now = Instant::now();
+        let mut readers = Reader::all();
+        let mut published = Vec::new();
+        for step in steps {
+            match step {
+                Step::Publish { bytes, topics, is_private } => {
+                    let names = NAMES.iter().enumerate();
+                    let topics = names.filter(|(bit, _)| topics & (1 << bit) != 0);
+                    let publication = Publication {
+                        topics: topics.map(|(_, name)| (*name).to_owned()).collect(),
+                        is_private,
+                        ..Publication::new("", "x".repeat(bytes))
+                    };
+                    let event = Arc::new(Event::new(log.next_id(), publication));
+                    published.push(Arc::clone(&event));
+                    log.insert(now, event);
+                }
+                Step::Pass { seconds } => now += Duration::from_secs(seconds),
+                Step::Read { reader, events } => {
+                    log.trim(now);
+                    readers[reader].read(&log, events);
+                }
+            }
+            let kept = log.kept.values();
+            prop_assert_eq!(log.bytes, kept.map(|kept| kept.event.cost()).sum::<usize>());
+            let empty = log.channels.values().filter(|channel| channel.events.is_empty());
+            prop_assert_eq!(empty.count(), log.empty_channels);
+            prop_assert!(log.empty_channels <= empty_channels_max);
+        }
+        for reader in &mut readers {
+            while reader.place.at < log.cursor() {
+                reader.read(&log, 3);
+            }
+            reader.read(&log, 3);
+            for event in &published {
+                let wanted = reader.topics.selects(event);
+                let offset = event.id.offset;
+                let known = reader.seen.contains(&offset) || offset <= reader.told_through;
+                prop_assert!(!wanted || known, "{} lost by {:?}", offset, reader.topics);
+            }
+        }
+    }
+}
