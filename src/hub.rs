@@ -5,7 +5,7 @@
 //! one that fell off the log is told. All channels share one sequence, so one cursor serves however
 //! many are read, whatever the way. What is published and who reads is not known here; read on in
 //! [`event`] and [`topics`] for the words, [`log`] for what is kept, [`store`] for keeping it over
-//! restarts, and [`sse`] and [`poll`] for ways to deliver it.
+//! restarts and among machines, and [`sse`] and [`poll`] for ways to deliver it.
 
 pub mod event;
 pub mod feed;
@@ -169,7 +169,6 @@ impl Hub {
     }
 
     /// Begins anew after the log was lost elsewhere: with another epoch, so that readers are told.
-    #[cfg(test)]
     fn renew(&self, epoch: u64) {
         let woken = {
             let mut state = self.state();

@@ -1,16 +1,18 @@
-//! Where events are kept besides in memory: nowhere, or on disk.
+//! Where events are kept besides in memory: nowhere, on disk, or in Redis.
 //!
 //! A store stands before a hub: what is published is kept by it first, then told, then answered. So
 //! an answer means stored, and all readers, now and after a restart, find one order. Readers ask
-//! the hub alone. Read on in [`disk`].
+//! the hub alone. Read on in [`disk`] and [`redis`].
 
 pub mod disk;
+pub mod redis;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use self::disk::{Disk, DiskError};
+use self::redis::{OpenError, Redis, RedisOptions};
 use super::{BadPublication, Hub, Limits, Publication, Published};
 
 /// A hub, and what keeps its events.
@@ -24,6 +26,7 @@ pub struct Store {
 enum Journal {
     Memory,
     Disk(Disk),
+    Redis(Redis),
 }
 
 /// Why nothing was published.
@@ -41,6 +44,9 @@ pub enum PublishError {
     /// It could not be kept. It may work later.
     #[error("cannot keep the event: {0}")]
     Failed(String),
+    /// Nobody answered, so it may be kept or not. With an idempotency key it can be tried again.
+    #[error("cannot say whether the event is kept: {0}")]
+    Unknown(String),
 }
 
 impl Store {
@@ -71,6 +77,22 @@ impl Store {
         })
     }
 
+    /// Joins the nodes that share a log in Redis, and reads what it holds. The epoch is what it
+    /// was, or `epoch` if there was no log. Besides the store it returns what should be said
+    /// aloud: how Redis could lose what was answered.
+    ///
+    /// # Errors
+    /// Redis cannot be reached, or refuses.
+    pub async fn redis(
+        options: &RedisOptions,
+        epoch: u64,
+        limits: Limits,
+    ) -> Result<(Self, Vec<String>), OpenError> {
+        let (redis, hub, warnings) = Redis::open(options, epoch, limits).await?;
+        let journal = Journal::Redis(redis);
+        Ok((Self { hub, journal }, warnings))
+    }
+
     /// The hub that readers read.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
@@ -90,6 +112,7 @@ impl Store {
         match &self.journal {
             Journal::Memory => Ok(self.hub.add(publication)),
             Journal::Disk(disk) => disk.publish(publication).await,
+            Journal::Redis(redis) => redis.publish(publication).await,
         }
     }
 }

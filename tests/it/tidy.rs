@@ -40,6 +40,7 @@ const DOORS: &str = "
     jsonwebtoken     -> answer::channels::keys
     open             -> live::browser
     rcgen            -> tls
+    redis            -> hub::store
     rustls_pemfile   -> tls
     urlpattern       -> answer::channels::url_pattern
     x509_parser      -> tls
