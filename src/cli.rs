@@ -1,12 +1,14 @@
 //! The only reader of arguments and environment: text in, options out.
 
 mod certificate;
+mod channels;
 mod config;
 mod dev;
 mod manual;
 mod measure;
 mod plan;
 mod policy;
+mod publish;
 mod serve;
 mod site;
 mod values;
@@ -21,6 +23,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use crate::certificate::CertificateOptions;
 use crate::measure::MeasureOptions;
 use crate::plan::PlanOptions;
+use crate::publish::PublishOptions;
 use crate::serve::{DevOptions, ServeOptions, limits};
 
 const SERVING: &str = "Serving";
@@ -28,6 +31,7 @@ const AHEAD: &str = "Sending ahead";
 const ANSWERS: &str = "Answers";
 const CERTIFICATE: &str = "Certificate";
 const LIMITS: &str = "Limits (`forerun limits` lists all)";
+const CHANNELS: &str = "Channels";
 const LIVE: &str = "Live reload";
 const SETTINGS: &str = "Settings";
 const EXAMPLES: &str = "Examples:\n  \
@@ -49,6 +53,8 @@ pub enum Command {
     Measure(Box<MeasureOptions>),
     /// Say what would be sent ahead.
     Plan(PlanOptions),
+    /// Say something on a channel.
+    Publish(PublishOptions),
     /// Hash the password of this user.
     Hash(String),
     /// Say where the local authority is, and how to trust it.
@@ -118,6 +124,12 @@ enum Subcommands {
     Measure(Box<measure::MeasureArguments>),
     /// Show what would be sent ahead with each page, and why the rest would not
     Plan(plan::PlanArguments),
+    /// Publish on a channel of a server that runs, and print the event's id
+    #[command(after_help = "Examples:\n  \
+        forerun publish demo/chat hello           say hello at https://localhost:8443\n  \
+        date | forerun publish demo/chat          say what standard input says\n  \
+        forerun publish news hello --url https://example.com")]
+    Publish(publish::PublishArguments),
     /// Hash a password for --auth: it is asked for, or read from standard input
     ///
     /// Example: forerun hash ada >> users
@@ -172,6 +184,7 @@ fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
             Command::Measure(Box::new(measure::measure(*measuring)?))
         }
         Some(Subcommands::Hash(hash)) => Command::Hash(hash.name),
+        Some(Subcommands::Publish(arguments)) => Command::Publish(publish::publish(arguments)?),
         Some(Subcommands::Plan(planning)) => Command::Plan(plan::plan(planning)?),
         Some(Subcommands::Certificate(arguments)) => {
             Command::Certificate(certificate::certificate(&arguments)?)
@@ -205,7 +218,7 @@ mod tests {
 
     use super::*;
     use crate::live::LiveOptions;
-    use crate::serve::{Exposure, Port, address};
+    use crate::serve::{Exposure, Keep, Port, address};
 
     fn parse(line: &str) -> anyhow::Result<Command> {
         read_from(line.split_whitespace().map(OsString::from))
@@ -299,12 +312,56 @@ mod tests {
     }
 
     #[test]
+    fn channels_are_there_for_who_asks_and_to_be_tried() {
+        let channels = |line: &str| match parse(line).unwrap() {
+            Command::Serve(options) => options.channels,
+            Command::Dev(options) => options.serve.channels,
+            other => panic!("{other:?}"),
+        };
+        let unsigned = |line: &str| {
+            let settings = channels(line).unwrap();
+            let prefixes = settings.options.unsigned.iter().map(ToString::to_string);
+            (
+                settings.keep,
+                settings.is_demo,
+                prefixes.collect::<Vec<_>>(),
+            )
+        };
+        assert!(channels("forerun public").is_none());
+        let demo = || vec!["demo/*".to_owned()];
+        assert_eq!(unsigned("forerun"), (Keep::Memory, true, demo()));
+        assert_eq!(
+            unsigned("forerun public --demo"),
+            (Keep::Memory, true, demo())
+        );
+        let kept = Keep::Disk("events".into());
+        assert_eq!(
+            unsigned("forerun public --channels=events"),
+            (kept, false, vec![])
+        );
+        let shared = Keep::Redis("redis://h".to_owned());
+        assert_eq!(
+            unsigned("forerun public --redis redis://h"),
+            (shared, false, vec![])
+        );
+        let all = vec!["*".to_owned()];
+        assert_eq!(unsigned("forerun dev public"), (Keep::Memory, true, all));
+        let open = channels("forerun public --channel-anonymous news/*").unwrap();
+        assert_eq!(open.options.anonymous[0].to_string(), "news/*");
+    }
+
+    #[test]
     fn mistakes_are_answered_with_their_fix() {
         let said = |line: &str| format!("{:#}", parse(line).unwrap_err());
         assert!(said("forerun --host public").contains("goes before --host"));
         assert!(said("forerun plan public").contains("--site public"));
         assert!(said("forerun --certificate a.pem").contains("--key"));
         assert!(said("forerun --memory 3X").contains("64K"));
+        assert!(said("forerun --channels=site/events").contains("inside the site"));
+        assert!(said("forerun --channels --redis redis://h").contains("cannot be used with"));
+        assert!(said("forerun --channel-key no/such").contains("cannot read"));
+        assert!(said("forerun --channel-key Cargo.toml --channel-origin a").contains("origin"));
+        assert!(said("forerun publish a b --url http://h").contains("https://"));
         assert!(said("forerun dev --watch src").contains("--run"));
         assert!(said("forerun dev src/live --run make --watch src").contains("for ever"));
         assert!(said("forerun dev src/to/build --run make --watch src").contains("for ever"));

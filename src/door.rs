@@ -3,6 +3,8 @@
 //! Knows nothing of frames; the doors turn its answers into bytes.
 
 pub mod body;
+pub mod channels;
+pub mod conversation;
 pub mod limits;
 pub mod live;
 pub mod sign_in;
@@ -16,6 +18,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Version, header, uri};
 
 use self::body::Source;
+use self::channels::{Channels, From, Reply};
 use self::limits::{Buffers, Limits};
 use self::live::Live;
 use self::sign_in::SignIns;
@@ -51,6 +54,8 @@ pub struct Service {
     pub options: Options,
     /// Live reload, where it is on: without it, its URLs are like any other.
     pub live: Option<Live>,
+    /// Channels, where they are on: without them, their URLs are like any other.
+    pub channels: Option<Arc<Channels>>,
     /// Where a line per answer goes.
     pub log: AccessLog,
     /// What peers may take.
@@ -198,9 +203,42 @@ impl Service {
                 for Unencoded { asset, coding } in answer.unencoded.drain(..) {
                     self.site.encode(&asset, coding);
                 }
+                if let Some(channels) = &self.channels {
+                    channels::dress(channels, answer.head.headers_mut());
+                }
                 answer
             }
         }
+    }
+
+    /// Returns channels, if a request is theirs to answer.
+    pub fn channels(&self, request: &Parts) -> Option<&Arc<Channels>> {
+        let channels = self.channels.as_ref();
+        channels.filter(|channels| channels.is_reserved(request.uri.path()))
+    }
+
+    /// Returns what channels have to say to a request that is theirs, if it may be answered.
+    /// `receive` reads its body.
+    pub async fn reply(
+        &self,
+        channels: &Arc<Channels>,
+        request: &Parts,
+        from: From<'_>,
+        receive: impl AsyncFnOnce(usize) -> Received,
+    ) -> Reply {
+        let admission = self.verify(request, from.address).await;
+        let moment = self.moment();
+        if self.authority(request) != Authority::Covered || admission != Admission::Granted {
+            let site = self.site.snapshot();
+            let seen = Seen {
+                site: &site,
+                live: None,
+            };
+            let answer =
+                answer_plainly(self, request, &Received::Nothing, admission, seen, &moment);
+            return Reply::Answered(Box::new(answer));
+        }
+        channels.reply(request, from, &moment, receive).await
     }
 
     /// Returns whether the body of a request is wanted, and how many bytes of it.

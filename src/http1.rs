@@ -5,11 +5,12 @@
 
 mod outlet;
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -22,7 +23,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
@@ -30,11 +31,14 @@ use tokio_rustls::server::TlsStream;
 use self::outlet::{Outlet, Progress};
 use crate::access_log::Entry;
 use crate::answer::live::Received;
-use crate::answer::{self, Body};
+use crate::answer::{self, Answer, Body};
 use crate::door::body::Source;
+use crate::door::channels::{Channels, From, Listener, Reply};
+use crate::door::conversation::Opening;
 use crate::door::{self, Seen, Service};
 use crate::hub::sse::Feed;
 use crate::metrics::Count;
+use crate::web_socket::Io;
 
 /// From one answer to the next request's header being complete.
 pub const HEADER_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -58,30 +62,40 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let progress = Rc::new(Progress::default());
     let outlet = Outlet::new(stream, Rc::clone(&progress));
+    let opened: Rc<Cell<Option<Opened>>> = Rc::default();
     let header_wait_max = HEADER_WAIT_MAX.min(service.limits.idle);
     let answering = service_fn(|request: http::Request<hyper::body::Incoming>| {
         let (service, progress) = (Arc::clone(&service), Rc::clone(&progress));
-        async move {
+        let opened = Rc::clone(&opened);
+        // Boxed, so that the stream can be had back from hyper.
+        Box::pin(async move {
             let (request, body) = request.into_parts();
+            if let Some(channels) = service.channels(&request).cloned() {
+                let asked = Asked {
+                    request,
+                    body,
+                    peer,
+                };
+                return Ok(reply(&service, &channels, asked, &opened, progress).await);
+            }
             let received = match service.wanted_bytes_max(&request) {
                 Some(most) => receive(body, most).await,
                 None => Received::Nothing,
             };
             Ok::<_, Infallible>(respond(service, peer, request, received, progress).await)
-        }
+        })
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_wait_max)
         .max_buf_size(HEADER_BYTES_MAX)
         .max_headers(HEADER_FIELDS_MAX)
         .serve_connection(TokioIo::new(outlet), answering);
-    let mut connection = pin!(connection);
     let mut buffered = service.buffers.part();
     let mut seen = (progress.taken(), Instant::now());
     loop {
         let going_on = poll_fn(|cx| {
-            let polled = connection.as_mut().poll(cx);
+            let polled = connection.poll_without_shutdown(cx);
             buffered.set(progress.held());
             match polled {
                 Poll::Ready(end) => Poll::Ready(Some(end)),
@@ -97,14 +111,14 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
                     Some(Err(error)) => note_failure(&service, peer, &error),
                     None => {
                         tracing::debug!(%peer, "too much is held for it: closed");
-                        service.metrics.count(Count::Overcommitted);
+                        return service.metrics.count(Count::Overcommitted);
                     }
                 }
-                return;
+                break;
             }
             Ok(_) = drain.wait_for(|drain| *drain), if !progress.draining.get() => {
                 progress.draining.set(true);
-                connection.as_mut().graceful_shutdown();
+                Pin::new(&mut connection).graceful_shutdown();
             }
             () = tokio::time::sleep(LOOK_EVERY) => {
                 let (taken, since) = seen;
@@ -117,6 +131,103 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
             }
         }
     }
+    let parts = connection.into_parts();
+    let mut stream = parts.io.into_inner();
+    match opened.take() {
+        Some(opened) => converse(stream, parts.read_buf, opened, &service, drain).await,
+        // The peer may have gone already, or take nothing.
+        None => drop(tokio::time::timeout(STALL_MAX, stream.shutdown()).await),
+    }
+}
+
+/// A WebSocket that was opened, and what the log says of it.
+struct Opened {
+    opening: Box<Opening>,
+    entry: Option<Box<Entry>>,
+}
+
+/// Speaks over a connection that is no longer HTTP's, until both sides have said farewell.
+async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
+    stream: Outlet<T>,
+    said: Bytes,
+    opened: Opened,
+    service: &Service,
+    mut drain: watch::Receiver<bool>,
+) {
+    let mut talk = opened.opening.on(Io(stream), said);
+    let mut is_draining = false;
+    loop {
+        tokio::select! {
+            biased;
+            end = poll_fn(|cx| talk.poll(cx)) => {
+                tracing::debug!(?end, "a WebSocket has ended");
+                break;
+            }
+            Ok(_) = drain.wait_for(|drain| *drain), if !is_draining => {
+                is_draining = true;
+                talk.close();
+            }
+        }
+    }
+    if let Some(entry) = opened.entry {
+        service.log.write(*entry);
+    }
+}
+
+/// A request that is for channels.
+struct Asked {
+    request: Parts,
+    body: hyper::body::Incoming,
+    peer: IpAddr,
+}
+
+async fn reply(
+    service: &Arc<Service>,
+    channels: &Arc<Channels>,
+    asked: Asked,
+    opened: &Cell<Option<Opened>>,
+    progress: Rc<Progress>,
+) -> Response<Stream> {
+    let Asked {
+        request,
+        body,
+        peer,
+    } = asked;
+    let from = From {
+        address: peer,
+        protocol: None,
+    };
+    let receive = async |most| receive(body, most).await;
+    let reply = service.reply(channels, &request, from, receive).await;
+    let moment = service.moment();
+    let noted = |answer: &Answer| {
+        door::count(service, &request, answer);
+        door::entry(service, peer, &request, answer, &moment)
+    };
+    let (answer, content, entry) = match reply {
+        Reply::Answered(mut answer) => {
+            let body = std::mem::replace(&mut answer.body, Body::Empty);
+            let bytes = match body {
+                Body::Memory(bytes) => bytes,
+                _ => Bytes::new(),
+            };
+            let entry = noted(&answer);
+            (answer, Content::Source(Source::Memory(bytes)), entry)
+        }
+        Reply::Told(answer, listener) => {
+            let entry = noted(&answer);
+            (answer, Content::Feed(listener), entry)
+        }
+        Reply::Spoken(answer, opening) => {
+            let entry = noted(&answer);
+            opened.set(Some(Opened { opening, entry }));
+            let nothing = Content::Source(Source::Memory(Bytes::new()));
+            (answer, nothing, None)
+        }
+    };
+    answer
+        .head
+        .map(|()| Stream::new(content, entry, Arc::clone(service), progress))
 }
 
 /// Returns whether the peer leaves more than its share, while all together leave too much.
@@ -166,7 +277,7 @@ async fn respond(
             Body::Pieces(pieces) => {
                 Content::Source(Source::joined(pieces.into_iter().map(Source::Memory)))
             }
-            Body::Feed { hub, after } => Content::Feed(Feed::new(hub, after)),
+            Body::Feed { hub, after } => Content::Feed(Box::new(Feed::new(hub, after).into())),
             Body::Streamed(streamed) => match Arc::clone(&service).open(streamed).await {
                 Ok(source) => Content::Source(source),
                 Err(_) if door::may_reopen(tries) => {
@@ -212,7 +323,7 @@ async fn receive(mut body: hyper::body::Incoming, most: usize) -> Received {
 /// Where the bytes of a response body come from.
 enum Content {
     Source(Source),
-    Feed(Feed),
+    Feed(Box<Listener>),
 }
 
 /// A response body as hyper asks for it.

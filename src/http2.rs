@@ -3,9 +3,9 @@
 //! One task a connection, on one thread: [`connection`] drives h2 and keeps the diary, [`receive`]
 //! reads what comes with a request, [`stream`] spends an answer, [`promises`] keeps promised ids in
 //! order, [`schedule`] gives turns to bodies ([`priority`] says whose is first), [`feeds`] tells
-//! events, [`tunnel`] carries a WebSocket, [`outbox`] gathers bytes and cuts TLS records, [`wire`]
-//! listens to frames for what h2 does not tell, and [`wake`] keeps h2 from waking the task that
-//! polls it.
+//! events, [`tunnel`] carries a WebSocket and [`tunnels`] all of them, [`outbox`] gathers bytes and
+//! cuts TLS records, [`wire`] listens to frames for what h2 does not tell, and [`wake`] keeps h2
+//! from waking the task that polls it.
 
 pub mod connection;
 mod feeds;
@@ -16,6 +16,7 @@ mod receive;
 mod schedule;
 mod stream;
 pub mod tunnel;
+mod tunnels;
 mod wake;
 mod wire;
 

@@ -12,11 +12,12 @@
 //! measure      root of measure: what sending ahead is worth, page by page, link by link
 //! plan         root of plan: what would be sent ahead, and why the rest would not
 //! certificate  root of certificate: the local authority, and how to trust it
+//! publish      root of publish: something said on a channel of a server that runs
 //! hash         root of hash: a password in, what --auth takes out
 //! http2        one peer: promises, 103, turns, bytes
 //! http1        the same answers over HTTP/1.1
 //! live         changes on disk -> the next snapshot -> what open pages are told
-//! door         what both doors share: the service, bodies
+//! door         what both doors share: the service, bodies, channels, conversations
 //! answer       pure: request + what the peer holds + one snapshot -> Answer
 //! hub          publish, read after a cursor, wait: a log of events, and feeds of it
 //! site         immutable snapshot of a directory: assets, their encodings, links, graph, plans
@@ -49,6 +50,14 @@
 //!        a style sheet or an image in place, or reloads, or does nothing, and says what it painted
 //! ```
 //!
+//! # The walk of an event
+//!
+//! ```text
+//! POST, WebSocket, Redis -> door -> answer::channels: who may -> hub::store: kept, in one order
+//!   -> hub::Hub: wakes whoever waits for the channel -> hub::feed (event streams, lines),
+//!      hub::poll (polls that wait), door::conversation (WebSockets): each from its cursor
+//! ```
+//!
 //! # The walk of a measurement
 //!
 //! ```text
@@ -71,6 +80,7 @@ pub mod live;
 pub mod measure;
 pub mod metrics;
 pub mod plan;
+pub mod publish;
 pub mod serve;
 pub mod site;
 pub mod terminal;

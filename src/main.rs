@@ -10,6 +10,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => forerun::serve::run(&options),
         Command::Dev(options) => forerun::serve::dev(&options),
         Command::Measure(options) => forerun::measure::run(&options),
+        Command::Publish(options) => forerun::publish::run(&options),
         Command::Hash(name) => forerun::hash::run(&name),
         Command::Plan(options) => forerun::plan::run(&options),
         Command::Certificate(options) => forerun::certificate::run(&options),

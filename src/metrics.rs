@@ -13,10 +13,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use http::{StatusCode, Version};
 
 /// The statuses that are counted each; others count by the first of their class.
-const STATUSES: [u16; 26] = [
-    100, 200, 204, 206, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408, 412,
-    413, 416, 421, 431, 500, 501, 503,
+const STATUSES: [u16; 31] = [
+    100, 101, 200, 204, 206, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408,
+    412, 413, 415, 416, 421, 426, 429, 431, 500, 501, 503, 507,
 ];
+/// The ways to hear a channel, by the number of [`Heard`].
+const HEARD: [&str; 5] = ["poll", "long-poll", "sse", "lines", "websocket"];
 const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
 /// Reasons for which something is not sent ahead that are told apart.
 pub const REASONS_MAX: usize = 24;
@@ -33,6 +35,10 @@ macro_rules! counts {
             BodyBytes(Version),
             /// Something was not sent ahead, for the reason of this number.
             Skipped(usize),
+            /// Somebody began to hear a channel.
+            Subscribed(Heard),
+            /// They ended.
+            Unsubscribed(Heard),
             $($(#[doc = $doc])+ $name,)+
         }
 
@@ -50,6 +56,8 @@ macro_rules! counts {
                     }
                     Self::BodyBytes(version) => BODY_BYTES + protocol(version),
                     Self::Skipped(reason) => SKIPPED + reason.min(REASONS_MAX - 1),
+                    Self::Subscribed(heard) => SUBSCRIBED + heard as usize,
+                    Self::Unsubscribed(heard) => UNSUBSCRIBED + heard as usize,
                     $(Self::$name => PLAIN + Plain::$name as usize,)+
                 }
             }
@@ -85,13 +93,32 @@ counts! {
     Informed = "informational_total", "Answers of status 103.";
     /// A link was hinted at in `Link`.
     Hinted = "hints_total", "Links hinted at.";
+    /// An event was published.
+    Published = "events_published_total", "Events published on channels.";
+}
+
+/// In which way a channel is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// What there is, at once.
+    Poll,
+    /// What there is, or comes within a time.
+    LongPoll,
+    /// Server-Sent Events.
+    EventStream,
+    /// Lines, of JSON or of text.
+    Lines,
+    /// A WebSocket.
+    WebSocket,
 }
 
 const ANSWERED: usize = 0;
 const BODY_BYTES: usize = ANSWERED + PROTOCOLS.len() * STATUSES.len();
 const PLAIN: usize = BODY_BYTES + PROTOCOLS.len();
 const SKIPPED: usize = PLAIN + PLAIN_COUNTS.len();
-const COUNTS: usize = SKIPPED + REASONS_MAX;
+const SUBSCRIBED: usize = SKIPPED + REASONS_MAX;
+const UNSUBSCRIBED: usize = SUBSCRIBED + HEARD.len();
+const COUNTS: usize = UNSUBSCRIBED + HEARD.len();
 
 fn protocol(version: Version) -> usize {
     usize::from(version != Version::HTTP_2)
@@ -250,6 +277,7 @@ fn write(out: &mut String, metrics: &Metrics, gauges: Gauges<'_>) -> fmt::Result
             writeln!(out, "forerun_skipped_total{{reason=\"{reason}\"}} {total}")?;
         }
     }
+    subscribers(out, metrics)?;
     head(
         out,
         "connections_open",
@@ -275,6 +303,43 @@ fn write(out: &mut String, metrics: &Metrics, gauges: Gauges<'_>) -> fmt::Result
         "forerun_log_lines_dropped_total {}",
         gauges.lines_dropped
     )
+}
+
+fn subscribers(out: &mut String, metrics: &Metrics) -> fmt::Result {
+    head(
+        out,
+        "subscriptions_total",
+        "counter",
+        "How often somebody began to hear channels, by way.",
+    )?;
+    for (heard, way) in ways() {
+        let came = metrics.total(Count::Subscribed(heard));
+        writeln!(out, "forerun_subscriptions_total{{way=\"{way}\"}} {came}")?;
+    }
+    head(
+        out,
+        "subscribers",
+        "gauge",
+        "Who hears channels now, by way.",
+    )?;
+    for (heard, way) in ways() {
+        // In this order it may be too low for a moment, and never below nothing.
+        let gone = metrics.total(Count::Unsubscribed(heard));
+        let here = metrics.total(Count::Subscribed(heard)).saturating_sub(gone);
+        writeln!(out, "forerun_subscribers{{way=\"{way}\"}} {here}")?;
+    }
+    Ok(())
+}
+
+fn ways() -> impl Iterator<Item = (Heard, &'static str)> {
+    let all = [
+        Heard::Poll,
+        Heard::LongPoll,
+        Heard::EventStream,
+        Heard::Lines,
+        Heard::WebSocket,
+    ];
+    all.into_iter().zip(HEARD)
 }
 
 fn versions() -> [(Version, &'static str); 2] {
@@ -321,6 +386,8 @@ mod tests {
     #[test]
     fn each_count_has_a_place_of_its_own() {
         let mut all: Vec<_> = PLAIN_COUNTS.iter().map(|&(.., count)| count).collect();
+        all.extend(ways().map(|(heard, _)| Count::Subscribed(heard)));
+        all.extend(ways().map(|(heard, _)| Count::Unsubscribed(heard)));
         all.extend((0..REASONS_MAX).map(Count::Skipped));
         for (version, _) in versions() {
             all.push(Count::BodyBytes(version));

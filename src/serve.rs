@@ -5,6 +5,7 @@
 
 pub mod address;
 mod admin;
+mod channels;
 mod greeting;
 pub mod limits;
 mod listen;
@@ -29,13 +30,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+pub use channels::{ChannelSettings, Keep};
 pub use listen::{Exposure, Port};
 
 use crate::access_log::{AccessLog, Entry, Format, LINES_WAITING_MAX};
 use crate::answer;
 use crate::answer::live::Heard;
-use crate::door::Service;
 use crate::door::limits::{Buffers, Limits};
+use crate::door::{self, Service};
+use crate::hub::Publication;
 use crate::live::maker::Maker;
 use crate::live::{self, LiveOptions};
 use crate::site::{SiteOptions, SiteRoot};
@@ -67,6 +70,8 @@ pub struct ServeOptions {
     pub log: Option<Format>,
     /// What peers may take.
     pub limits: Limits,
+    /// Channels, if there are any.
+    pub channels: Option<ChannelSettings>,
     /// Where operators ask.
     pub admin: Option<SocketAddr>,
 }
@@ -166,16 +171,26 @@ async fn serve(
     let site = open_site(options, maker.as_ref())?;
     let (log, written) = access_log(options.log)?;
     let (live, heard) = edited.map(|edited| live::open(edited, epoch())).unzip();
+    let metrics = Arc::default();
+    let (channels, told) = match &options.channels {
+        Some(settings) => {
+            channels::warn_of_hidden_files(settings, &options.site.root);
+            let opened = channels::open(settings, &options.limits, &metrics).await?;
+            (Some(opened.0), Some(opened.1))
+        }
+        None => (None, None),
+    };
     let service = Arc::new(Service {
         site: Arc::new(site),
         tls: Arc::new(tls),
         options: options.answer,
         live,
+        channels,
         log,
         limits: options.limits.clone(),
         buffers: Buffers::new(options.limits.buffered_bytes),
         sign_ins: Arc::default(),
-        metrics: Arc::default(),
+        metrics,
         now: SystemTime::now,
         think: Duration::ZERO,
     });
@@ -194,6 +209,7 @@ async fn serve(
             () = accept(&bound, &runtimes) => {}
             () = plaintext::send_away(plaintext, &service, bound.port) => {}
             () = watch_certificates(&service, &mut hang_up) => {}
+            () = tell(&service, told) => {}
             followed = follow(edited, maker, &service, heard, &url) => followed?,
             () = ends.next() => {}
         }
@@ -202,6 +218,9 @@ async fn serve(
         drop(bound);
         if let Some(live) = &service.live {
             live.pages.hub.close();
+        }
+        if let Some(channels) = &service.channels {
+            channels.close();
         }
         tokio::select! {
             () = runtimes.drain(DRAIN_MAX) => {}
@@ -268,6 +287,14 @@ fn open_site(options: &ServeOptions, maker: Option<&Maker>) -> anyhow::Result<Si
     match maker.and_then(Maker::failed) {
         Some(problem) => opened.with_context(|| format!("{}, and made no site", problem.title)),
         None => Ok(opened?),
+    }
+}
+
+/// Tells who hears which channels, for ever.
+async fn tell(service: &Service, told: Option<mpsc::Receiver<Publication>>) {
+    match service.channels.as_ref().zip(told) {
+        Some((channels, told)) => door::channels::tell(&channels.store, told).await,
+        None => std::future::pending().await,
     }
 }
 

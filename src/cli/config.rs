@@ -193,10 +193,16 @@ fn outline(definition: &Command) -> Command {
         }
         if takes_values(arg) {
             let values = arg.get_num_args().unwrap_or_default();
+            // One that could be repeated would leave nothing to the next.
+            let is_one = arg.is_positional() && values.max_values() == 1;
             plain
                 .num_args(values)
                 .value_parser(value_parser!(OsString))
-                .action(ArgAction::Append)
+                .action(if is_one {
+                    ArgAction::Set
+                } else {
+                    ArgAction::Append
+                })
         } else {
             plain.action(ArgAction::Count)
         }
@@ -218,8 +224,10 @@ fn is_configurable(command: &Command) -> bool {
 
 /// Returns the arguments that may be set elsewhere than on the command line.
 fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
-    let is_settable = |arg: &&Arg| {
-        let is_optional_value = arg.is_positional() && !arg.is_required_set();
+    // Behind one that has to be given, a value could be taken for that one.
+    let all_optional = !command.get_positionals().any(Arg::is_required_set);
+    let is_settable = move |arg: &&Arg| {
+        let is_optional_value = arg.is_positional() && all_optional;
         (arg.get_long().is_some() || is_optional_value) && !is_help(arg) && arg.get_id() != CONFIG
     };
     command.get_arguments().filter(is_settable)

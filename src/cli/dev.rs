@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
+use super::channels::Trial;
 use super::serve::{ServingArguments, serving};
 use super::values::host;
 use super::{LIVE, SERVING};
@@ -104,7 +105,7 @@ pub(super) fn dev(arguments: DevArguments) -> anyhow::Result<DevOptions> {
     }
     let port = arguments.port.unwrap_or_else(|| address::port(site));
     Ok(DevOptions {
-        serve: serving(arguments.serving, port)?,
+        serve: serving(arguments.serving, port, Trial::All)?,
         live: LiveOptions {
             open,
             poll,

@@ -1,13 +1,14 @@
 //! Arguments of `forerun serve`, most of which `forerun dev` takes too.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::certificate::{authority_directory, host_name};
+use super::channels::{ChannelArguments, Trial, channels};
 use super::site::{SiteArguments, site};
 use super::values::{admin, bytes, count, time_that_passes};
 use super::{AHEAD, CERTIFICATE, LIMITS, SERVING, log_to_stderr, policy};
@@ -15,6 +16,9 @@ use crate::access_log::Format;
 use crate::answer::{Deliver, Options};
 use crate::door::limits::Limits;
 use crate::serve::{Certificate, Exposure, Port, ServeOptions};
+
+/// The site that shows what forerun does.
+const BUILT_IN: &str = "site";
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArguments {
@@ -31,7 +35,7 @@ pub(super) struct ServeArguments {
 #[derive(Debug, Args)]
 pub(super) struct ServingArguments {
     /// The directory to serve
-    #[arg(default_value = "site")]
+    #[arg(default_value = BUILT_IN)]
     pub(super) site: PathBuf,
 
     /// Fail if the port is taken
@@ -65,6 +69,9 @@ pub(super) struct ServingArguments {
 
     #[command(flatten)]
     policy: policy::PolicyArguments,
+
+    #[command(flatten)]
+    channels: ChannelArguments,
 
     /// How it is sent
     ///
@@ -140,6 +147,20 @@ struct LimitArguments {
     #[arg(long, value_name = "TIME", default_value = "300s", value_parser = time_that_passes,
           help_heading = LIMITS)]
     idle_timeout: Duration,
+
+    /// Events that one address (IPv6: one network of 64 bits) may publish in a second
+    ///
+    /// Example: forerun --channels --max-publishes 20
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().publishes_per_address,
+          value_parser = clap::value_parser!(u32).range(1..), help_heading = LIMITS)]
+    max_publishes: u32,
+
+    /// Bytes of events that one address may publish in a second
+    ///
+    /// Example: forerun --channels --max-published 64K
+    #[arg(long, value_name = "BYTES", default_value = "16M", value_parser = bytes,
+          help_heading = LIMITS)]
+    max_published: u64,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -167,11 +188,20 @@ enum DeliverArgument {
 
 /// Turns arguments into options.
 pub(super) fn serve(arguments: ServeArguments) -> anyhow::Result<ServeOptions> {
-    serving(arguments.serving, arguments.port)
+    let trial = if arguments.serving.site == Path::new(BUILT_IN) {
+        Trial::Demo
+    } else {
+        Trial::Asked
+    };
+    serving(arguments.serving, arguments.port, trial)
 }
 
 /// Turns the arguments that `serve` and `dev` share into options.
-pub(super) fn serving(arguments: ServingArguments, port: u16) -> anyhow::Result<ServeOptions> {
+pub(super) fn serving(
+    arguments: ServingArguments,
+    port: u16,
+    trial: Trial,
+) -> anyhow::Result<ServeOptions> {
     log_to_stderr(if arguments.debug {
         "forerun=debug"
     } else {
@@ -198,6 +228,7 @@ pub(super) fn serving(arguments: ServingArguments, port: u16) -> anyhow::Result<
     };
     let has_own_certificate = matches!(certificate, Certificate::Files { .. });
     let http_port = arguments.policy.http_port;
+    let channels = channels(arguments.channels, &arguments.site, trial)?;
     let policy = policy::policy(arguments.policy, &arguments.site, has_own_certificate)?;
     Ok(ServeOptions {
         site: site(arguments.site, &arguments.site_arguments),
@@ -221,6 +252,7 @@ pub(super) fn serving(arguments: ServingArguments, port: u16) -> anyhow::Result<
             policy,
         },
         http_port,
+        channels,
         log: arguments.log.map(|format| match format {
             LogArgument::Common => Format::Common,
             LogArgument::Json => Format::Json,
@@ -231,6 +263,8 @@ pub(super) fn serving(arguments: ServingArguments, port: u16) -> anyhow::Result<
             streams: arguments.limits.max_streams,
             idle: arguments.limits.idle_timeout,
             buffered_bytes: arguments.limits.max_buffered,
+            publishes_per_address: arguments.limits.max_publishes,
+            published_bytes_per_address: arguments.limits.max_published,
         },
         admin: arguments.admin,
     })

@@ -30,6 +30,10 @@ pub struct Limits {
     pub idle: Duration,
     /// Bytes held for all peers that have not taken them.
     pub buffered_bytes: u64,
+    /// Events that one address may publish in a second.
+    pub publishes_per_address: u32,
+    /// Bytes of events that one address may publish in a second.
+    pub published_bytes_per_address: u64,
 }
 
 impl Default for Limits {
@@ -40,6 +44,8 @@ impl Default for Limits {
             streams: 128,
             idle: Duration::from_mins(5),
             buffered_bytes: 256 << 20,
+            publishes_per_address: 1_000,
+            published_bytes_per_address: 16 << 20,
         }
     }
 }

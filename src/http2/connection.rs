@@ -3,6 +3,8 @@
 //! Everything happens in one task, so nothing is locked and nothing is shared but the service. The
 //! driver takes requests, spends answers, gives turns, and flushes when nobody has more to say.
 
+mod replies;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -26,6 +28,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 
+use self::replies::Replying;
 use super::feeds::Feeds;
 use super::outbox::{Channel, Outbox};
 use super::priority::{self, Priority};
@@ -33,12 +36,14 @@ use super::promises::{Promises, Settled};
 use super::receive::receive;
 use super::schedule::{SCRAP, Schedule, Sent};
 use super::stream::{self, Spending};
+use super::tunnels::Tunnels;
 use super::wake::Alarm;
 use crate::answer::live::Received;
 use crate::answer::{
     self, Admission, Answer, Body, Held, LivePage, Moment, Peer, Pushes, Rank, preload,
 };
 use crate::door::body::Source;
+use crate::door::channels::Listener;
 use crate::door::limits::Part;
 use crate::door::{self, Covered, Seen, Service};
 use crate::hub::sse::Feed;
@@ -66,6 +71,8 @@ pub const LOCAL_RESETS_MAX: usize = 1024;
 pub const UNSEEN_RESETS_MAX: usize = 20;
 /// Bytes of request bodies in flight: nothing here has a use for any.
 pub const RECEIVE_WINDOW: u32 = 64 * 1024;
+/// The largest window there is (RFC 9113 section 6.9.1).
+const WINDOW_MAX: u32 = (1 << 31) - 1;
 
 /// Bytes given to h2 between two flushes, after one that had to wait and after many that did not.
 const BATCH_SMALL: usize = 16 * 1024;
@@ -87,6 +94,15 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
         .max_pending_accept_reset_streams(UNSEEN_RESETS_MAX)
         .initial_window_size(RECEIVE_WINDOW)
         .initial_connection_window_size(RECEIVE_WINDOW);
+    if service.channels.is_some() {
+        // What a stalled WebSocket is not read counts against the connection: all of them together
+        // leave room for another (RFC 9113 section 6.9.1).
+        let streams = service.limits.streams.saturating_add(1);
+        let window = RECEIVE_WINDOW.saturating_mul(streams).min(WINDOW_MAX);
+        builder
+            .enable_connect_protocol()
+            .initial_connection_window_size(window);
+    }
     let mut handshake = builder.handshake::<_, Bytes>(Channel(Rc::clone(&outbox)));
     // A client may wait for the server's SETTINGS, so what the handshake writes is flushed.
     let handshake = poll_fn(|cx| {
@@ -121,6 +137,8 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
         promises: Promises::default(),
         schedule: Schedule::new(),
         feeds: Feeds::default(),
+        tunnels: Tunnels::default(),
+        replying: FuturesUnordered::new(),
         batch: BATCH_SMALL,
         resets_left: (RESETS_MAX, Instant::now()),
         draining: false,
@@ -132,6 +150,7 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     poll_fn(|cx| connection.poll(cx)).await;
     connection.schedule.abandon();
     connection.feeds.abandon();
+    connection.tunnels.abandon();
     connection.write_log();
 }
 
@@ -162,6 +181,9 @@ struct Connection<T> {
     promises: Promises,
     schedule: Schedule,
     feeds: Feeds,
+    tunnels: Tunnels,
+    /// Requests about channels: some of them wait for an event, and nobody is to blame.
+    replying: FuturesUnordered<Replying>,
     batch: usize,
     /// Resets that the peer has left, and when that was so.
     resets_left: (f64, Instant),
@@ -216,6 +238,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 self.draining = true;
                 self.h2.graceful_shutdown();
                 self.feeds.close();
+                self.tunnels.close();
             }
             self.refresh_moment();
             match self.poll_requests(cx) {
@@ -224,7 +247,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 Taken::Ended => return Poll::Ready(()),
             }
             self.heed_peer();
-            if self.poll_prepared(cx) | self.settle_promises(cx) {
+            if self.poll_prepared(cx) | self.poll_replied(cx) | self.settle_promises(cx) {
                 continue;
             }
             self.schedule.wake_readers(cx);
@@ -234,6 +257,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             };
             let full = held >= self.batch;
             if !full && self.feeds.poll(cx, self.batch - held) {
+                continue;
+            }
+            if !full && self.tunnels.poll(cx, self.batch - held) {
                 continue;
             }
             if !full && self.schedule.pump(cx, self.batch - held, reads) {
@@ -297,25 +323,28 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             Poll::Ready(Err(_)) => {}
             Poll::Pending => self.batch = BATCH_SMALL,
         }
-        self.buffered.set(self.outbox.borrow().held());
+        let held = self.outbox.borrow().held() + self.tunnels.held();
+        self.buffered.set(held);
         drained
     }
 
     /// Returns whether the peer leaves more than its share, while all together leave too much.
-    fn is_overcommitted(&self) -> bool {
+    fn is_overcommitted(&mut self) -> bool {
         let open = || self.service.metrics.open();
         let Some(share) = self.service.buffers.share_of(open) else {
             return false;
         };
-        (self.outbox.borrow().held() + self.schedule.held()) as u64 > share
+        let held = self.outbox.borrow().held() + self.schedule.held() + self.tunnels.held();
+        held as u64 > share
     }
 
     fn write_log(&mut self) {
-        for entry in self.schedule.done().chain(self.feeds.done()) {
+        let told = self.feeds.done().chain(self.tunnels.done());
+        for entry in self.schedule.done().chain(told) {
             self.service.log.write(entry);
         }
         let metrics = &self.service.metrics;
-        let told = self.feeds.take_sent();
+        let told = self.feeds.take_sent() + self.tunnels.take_sent();
         let Sent {
             bytes,
             delivered,
@@ -338,13 +367,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             let busy =
                 !(self.schedule.is_empty() && self.preparing.is_empty() && self.waiting.is_empty());
             // A feed has nothing to say most of the time, but what it has said must get away.
-            let stuck = !self.feeds.is_empty() && self.outbox.borrow().held() > 0;
+            let is_open = !(self.feeds.is_empty() && self.tunnels.is_empty());
+            let stuck = is_open && self.outbox.borrow().held() > 0;
             let quiet = self.active.elapsed();
             if quiet >= STALL_MAX && (busy || stuck || self.draining) {
                 tracing::debug!(peer = %self.peer, "the peer takes nothing: connection closed");
                 return Poll::Ready(());
             }
-            if quiet >= self.service.limits.idle && self.feeds.is_empty() {
+            if quiet >= self.service.limits.idle && !is_open && self.replying.is_empty() {
                 // One that does not even acknowledge this is not told twice.
                 self.draining = true;
                 self.h2.graceful_shutdown();
@@ -365,10 +395,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         mut respond: SendResponse<Bytes>,
     ) {
         let (request, body) = request.into_parts();
-        if self.preparing.len() + self.waiting.len() >= self.service.limits.streams as usize {
+        let waiting = self.preparing.len() + self.waiting.len() + self.replying.len();
+        if waiting >= self.service.limits.streams as usize {
             // More than may be open: the peer resets what it asks for faster than it is looked up.
             respond.send_reset(h2::Reason::ENHANCE_YOUR_CALM);
             return;
+        }
+        if self.service.channels(&request).is_some() {
+            return self.asked_of_channels(request, body, respond);
         }
         let wanted_bytes_max = self.service.wanted_bytes_max(&request);
         let live = self.service.live_page();
@@ -500,7 +534,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         match &answer.body {
             Body::Feed { hub, after } => {
                 let feed = Feed::new(Arc::clone(hub), *after);
-                self.tell(asked, answer, feed);
+                self.tell(&asked.request, asked.respond, answer, Box::new(feed.into()));
             }
             Body::Empty => self.spend(cx, asked, answer, None),
             Body::Memory(bytes) => {
@@ -522,26 +556,42 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     fn spend(&mut self, cx: &mut Context<'_>, asked: Asked, answer: Answer, body: Option<Source>) {
+        self.write(cx, &asked.request, asked.respond, answer, body);
+    }
+
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: &Parts,
+        respond: SendResponse<Bytes>,
+        answer: Answer,
+        body: Option<Source>,
+    ) {
         let holds = answer.holds;
         let spending = Spending {
             service: &self.service,
             peer: self.peer,
-            request: &asked.request,
+            request,
             moment: &self.moment,
             schedule: &mut self.schedule,
             promises: &mut self.promises,
         };
-        let made = stream::write(cx, asked.respond, answer, body, spending);
+        let made = stream::write(cx, respond, answer, body, spending);
         for key in made.iter().map(|made| made.key).chain(holds) {
             self.held.add(key);
         }
     }
 
-    fn tell(&mut self, mut asked: Asked, answer: Answer, feed: Feed) {
-        let (request, moment) = (&asked.request, &self.moment);
-        let entry = door::entry(&self.service, self.peer, request, &answer, moment);
+    fn tell(
+        &mut self,
+        request: &Parts,
+        mut respond: SendResponse<Bytes>,
+        answer: Answer,
+        feed: Box<Listener>,
+    ) {
+        let entry = door::entry(&self.service, self.peer, request, &answer, &self.moment);
         door::count(&self.service, request, &answer);
-        match asked.respond.send_response(answer.head, false) {
+        match respond.send_response(answer.head, false) {
             Ok(stream) => self.feeds.add(stream, feed, entry),
             Err(error) => tracing::debug!(%error, "the peer takes no answer"),
         }

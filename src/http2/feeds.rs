@@ -17,7 +17,7 @@ use h2::SendStream;
 
 use super::schedule::{FRAME_LENGTH, is_alive};
 use crate::access_log::Entry;
-use crate::hub::sse::Feed;
+use crate::door::channels::Listener;
 
 /// The feeds of one connection. Each holds a stream, so there are no more than the peer may open.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub(super) struct Feeds {
 #[derive(Debug)]
 struct Open {
     stream: SendStream<Bytes>,
-    feed: Feed,
+    feed: Box<Listener>,
     unsent: Bytes,
     sent: u64,
     entry: Option<Box<Entry>>,
@@ -49,7 +49,7 @@ impl Feeds {
     pub(super) fn add(
         &mut self,
         stream: SendStream<Bytes>,
-        mut feed: Feed,
+        mut feed: Box<Listener>,
         entry: Option<Box<Entry>>,
     ) {
         if self.closing {

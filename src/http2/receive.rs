@@ -45,7 +45,7 @@ pub(super) async fn receive(mut body: RecvStream, wanted_bytes_max: Option<usize
 /// Reads a request's body to its end, or as far as it comes in time, and forgets it. An answer
 /// before that is legal (RFC 9113 section 8.1), but clients trip over it: curl 7.88 reports a
 /// stream error.
-async fn discard(mut body: RecvStream) {
+pub(super) async fn discard(mut body: RecvStream) {
     let end = async {
         while let Some(Ok(piece)) = body.data().await {
             // It can only fail if the stream is gone, and then the next piece says so.

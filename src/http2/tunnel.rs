@@ -44,6 +44,11 @@ impl Tunnel {
         self.room = bytes;
     }
 
+    /// Returns how many bytes have come that nobody has read.
+    pub fn unread(&mut self) -> usize {
+        self.receive.flow_control().used_capacity()
+    }
+
     /// Returns how many bytes it has given to h2 in all.
     pub const fn sent(&self) -> u64 {
         self.sent

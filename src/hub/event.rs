@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::web_socket::Broadcast;
+
 /// Topics of one event.
 pub const TOPICS_MAX: usize = 100;
 /// Bytes of a topic.
@@ -212,7 +214,7 @@ pub struct Frames {
     /// The JSON object, without a line's end.
     pub json: OnceLock<Bytes>,
     /// The WebSocket frame.
-    pub web_socket: OnceLock<Bytes>,
+    pub web_socket: OnceLock<Broadcast>,
 }
 
 impl Event {

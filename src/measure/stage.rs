@@ -292,6 +292,7 @@ impl Stage {
                 ..Options::default()
             },
             live: None,
+            channels: None,
             log: AccessLog::Off,
             limits: Limits::default(),
             buffers: Buffers::new(u64::MAX),

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 use super::listen::{Bound, Exposure};
-use super::{Certificate, ServeOptions, qr};
+use super::{Certificate, ServeOptions, channels, qr};
 use crate::answer::Deliver;
 use crate::live::LiveOptions;
 use crate::site::plan::Push;
@@ -30,7 +30,7 @@ pub(super) fn print(
     let url = format!("https://{}:{}/", host(options), bound.port);
     let mut out = io::stdout().lock();
     let written = write(&mut out, style, &url, options, bound, tls, started).and_then(|()| {
-        policy(&mut out, style, options, plain_port)?;
+        policy(&mut out, style, options, &url, plain_port)?;
         if let Some(edited) = edited {
             for warning in not_named(options, &edited.allowed_hosts, tls) {
                 writeln!(out, "  {}", style.warning(&warning))?;
@@ -91,6 +91,7 @@ fn policy(
     out: &mut impl io::Write,
     style: Style,
     options: &ServeOptions,
+    url: &str,
     plain_port: Option<u16>,
 ) -> io::Result<()> {
     let policy = options.answer.policy;
@@ -100,6 +101,9 @@ fn policy(
             "http  ",
             &format!("port {port} sends to https, and does nothing else"),
         )?;
+    }
+    if let Some(settings) = &options.channels {
+        line("events", &channels::said(settings, url))?;
     }
     if policy.users.is_some() {
         line("auth  ", "who has no name and password reads nothing")?;

@@ -11,12 +11,13 @@ use comfy_table::{Table, presets};
 
 use super::small_http::Bounds;
 use super::{DRAIN_MAX, admin, plaintext, runtime};
+use crate::answer::channels::{ChannelOptions, publish, subscribe};
 use crate::answer::{authorization, live, preload, range};
 use crate::door::limits::{self, Limits};
 use crate::door::{body, sign_in};
 use crate::http2::connection;
 use crate::site::{listing, load, url_path};
-use crate::{http1, http2};
+use crate::{http1, http2, web_socket};
 
 /// A limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Limit> {
         numbers(&set),
         requests(),
         answers(),
+        channels(),
         times(&set),
         held(&set),
         credentials(),
@@ -101,6 +103,18 @@ fn numbers(set: &Limits) -> Vec<Limit> {
             connection::UNSEEN_RESETS_MAX.to_string(),
             None,
             "GOAWAY with ENHANCE_YOUR_CALM",
+        ),
+        limit(
+            "events that an address publishes in a second",
+            set.publishes_per_address.to_string(),
+            Some("--max-publishes"),
+            "429 with Retry-After; over a WebSocket, an error",
+        ),
+        limit(
+            "bytes of events that an address publishes in a second",
+            bytes(set.published_bytes_per_address),
+            Some("--max-published"),
+            "429 with Retry-After; over a WebSocket, an error",
         ),
         limit(
             "promises of a page",
@@ -201,6 +215,37 @@ fn answers() -> Vec<Limit> {
             bytes(load::MEMORY_BYTES_MAX),
             Some("--memory"),
             "nothing: what was used least lately is read again",
+        ),
+    ]
+}
+
+fn channels() -> Vec<Limit> {
+    vec![
+        limit(
+            "bytes of an event, with a token and without",
+            format!(
+                "{}, {}",
+                bytes(ChannelOptions::default().event_bytes_max as u64),
+                bytes(publish::UNSIGNED_BYTES_MAX as u64)
+            ),
+            None,
+            "413",
+        ),
+        limit(
+            "channels heard at once by a client",
+            format!(
+                "{}, of which {} by a pattern",
+                subscribe::SELECTORS_MAX,
+                subscribe::PATTERNS_MAX
+            ),
+            None,
+            "400; over a WebSocket, an error",
+        ),
+        limit(
+            "a message over a WebSocket",
+            bytes(web_socket::MESSAGE_BYTES_MAX as u64),
+            None,
+            "closed with 1009",
         ),
     ]
 }

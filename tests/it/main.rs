@@ -20,6 +20,7 @@ mod transcript;
 mod world;
 
 mod authorization;
+mod channels;
 mod downloads;
 mod drain;
 mod editing;

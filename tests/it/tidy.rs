@@ -8,21 +8,22 @@ use std::path::{Path, PathBuf};
 
 /// Which floors the modules of a floor may name, besides their own.
 const FLOORS: &str = "
-    main         -> cli serve measure plan certificate hash terminal
-    cli          -> serve measure live plan certificate door access_log answer site tls terminal
-    serve        -> live http1 http2 door access_log metrics answer hub site tls terminal
+    main         -> cli serve measure plan certificate hash publish terminal
+    cli -> serve measure live plan certificate publish door access_log answer site tls terminal
+    serve -> live http1 http2 door access_log metrics answer hub site tls web_socket terminal
     live         -> door answer hub site terminal
     measure      -> http2 door access_log metrics answer hub site tls terminal
     plan         -> answer site terminal
     certificate  -> tls terminal
     hash         -> answer
+    publish      -> tls
     http2        -> door access_log metrics answer hub site web_socket
-    http1        -> door access_log metrics answer hub site
-    door         -> access_log metrics answer hub site tls
+    http1        -> door access_log metrics answer hub site web_socket
+    door         -> access_log metrics answer hub site tls web_socket
     answer       -> hub site
     access_log   ->
     metrics      ->
-    hub          ->
+    hub          -> web_socket
     site         ->
     tls          ->
     web_socket   ->
@@ -31,7 +32,7 @@ const FLOORS: &str = "
 
 /// What of the outside is named in few places, and the modules that may.
 const DOORS: &str = "
-    h2               -> http2 measure
+    h2               -> http2 measure publish
     hyper            -> http1
     hyper_util       -> http1
     fast_qr          -> serve
@@ -51,7 +52,7 @@ const DOORS: &str = "
     tokio::fs        -> site::load tls cli
     cap_std          -> site::load tls cli
     socket2          -> serve
-    tokio::net       -> serve measure::remote
+    tokio::net       -> serve measure::remote publish
     tokio::process   -> live::build
     tokio::signal    -> serve live::keys measure
 ";

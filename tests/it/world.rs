@@ -17,6 +17,7 @@ use bytes::Bytes;
 use forerun::access_log::{AccessLog, Entry, LINES_WAITING_MAX};
 use forerun::answer::Options;
 use forerun::door::Service;
+use forerun::door::channels::Channels;
 use forerun::door::limits::{Buffers, Limits};
 use forerun::door::live::Live;
 use forerun::measure::link::{End, LinkOptions, Meter, link};
@@ -82,6 +83,7 @@ pub(crate) struct World {
     limits: Limits,
     metrics: Arc<Metrics>,
     live: Option<Live>,
+    channels: Option<Arc<Channels>>,
     service: Option<Arc<Service>>,
     draining: watch::Sender<bool>,
     lines: SyncSender<Option<Entry>>,
@@ -144,6 +146,7 @@ impl World {
             limits: Limits::default(),
             metrics: Arc::default(),
             live: None,
+            channels: None,
             service: None,
             draining: watch::Sender::new(false),
             lines,
@@ -187,6 +190,11 @@ impl World {
         &self.metrics
     }
 
+    /// Returns where the server counts.
+    pub(crate) fn shared_metrics(&self) -> Arc<Metrics> {
+        self.metrics.clone()
+    }
+
     /// Returns how many bytes the server holds for peers that have not taken them.
     pub(crate) fn buffered_bytes(&self) -> u64 {
         self.service
@@ -198,6 +206,17 @@ impl World {
     pub(crate) fn live(mut self, live: Live) -> Self {
         self.live = Some(live);
         self
+    }
+
+    /// Turns channels on.
+    pub(crate) fn channels(mut self, channels: Arc<Channels>) -> Self {
+        self.channels = Some(channels);
+        self
+    }
+
+    /// Has something go on whenever the world does.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.local.spawn_local(task);
     }
 
     /// Returns where a path of the site is on disk.
@@ -421,6 +440,7 @@ impl World {
                 tls: TLS.0.clone(),
                 options: self.options,
                 live: self.live.take(),
+                channels: self.channels.take(),
                 log: AccessLog::to(self.lines.clone()),
                 limits: self.limits.clone(),
                 buffers: Buffers::new(self.limits.buffered_bytes),

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -124,6 +124,11 @@ struct Object<'a> {
 }
 
 impl Speaker {
+    /// When what the token allows ends.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.grant.as_ref()?.expires()
+    }
+
     /// Checks that somebody may publish to all of these topics.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ fn service(directory: &std::path::Path) -> Arc<Service> {
         tls: Arc::new(Tls::open(source, std::time::SystemTime::now()).unwrap()),
         options: Options::default(),
         live: None,
+        channels: None,
         log: AccessLog::Off,
         buffers: Buffers::new(limits.buffered_bytes),
         limits,
