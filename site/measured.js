@@ -36,6 +36,7 @@ function files() {
   for (const entry of entries.sort((a, b) => a.startTime - b.startTime)) {
     if (!entry.name.startsWith(location.origin) || first.has(entry.name)) continue;
     if (entry.name === icon) continue; // Browsers fetch it when they feel like it.
+    if (new URL(entry.name).pathname.startsWith("/channels/")) continue; // Talk, no file of the page.
     first.set(entry.name, entry);
   }
   return [...first.values()];
