@@ -22,6 +22,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::certificate::CertificateOptions;
 use crate::measure::MeasureOptions;
+use crate::measure::events::EventOptions;
 use crate::plan::PlanOptions;
 use crate::publish::PublishOptions;
 use crate::serve::{DevOptions, ServeOptions, limits};
@@ -51,6 +52,8 @@ pub enum Command {
     Dev(DevOptions),
     /// Load pages with and without help, and say the difference.
     Measure(Box<MeasureOptions>),
+    /// Hear a channel in four ways, and say what each takes.
+    MeasureEvents(Box<EventOptions>),
     /// Say what would be sent ahead.
     Plan(PlanOptions),
     /// Say something on a channel.
@@ -181,7 +184,7 @@ fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
         Some(Subcommands::Dev(arguments)) => Command::Dev(dev::dev(arguments)?),
         Some(Subcommands::Measure(measuring)) => {
             log_to_stderr("forerun=error");
-            Command::Measure(Box::new(measure::measure(*measuring)?))
+            measure::command(*measuring)?
         }
         Some(Subcommands::Hash(hash)) => Command::Hash(hash.name),
         Some(Subcommands::Publish(arguments)) => Command::Publish(publish::publish(arguments)?),

@@ -65,6 +65,7 @@
 //!   -> stage: http2::connection at one end of a measure::link, page_load at the other, on a
 //!      paused clock; or remote: a socket     -> Timeline: every exchange with its moments
 //!   -> sample: numbers to verdict            -> Findings -> report: table, JSON, HAR, HTML
+//! measure::events: a channel heard in four ways, on the same stage and links -> EventFindings
 //! ```
 
 pub mod access_log;

@@ -11,6 +11,7 @@ fn main() -> ExitCode {
         Command::Dev(options) => forerun::serve::dev(&options),
         Command::Measure(options) => forerun::measure::run(&options),
         Command::Publish(options) => forerun::publish::run(&options),
+        Command::MeasureEvents(options) => forerun::measure::events::run(&options),
         Command::Hash(name) => forerun::hash::run(&name),
         Command::Plan(options) => forerun::plan::run(&options),
         Command::Certificate(options) => forerun::certificate::run(&options),

@@ -7,6 +7,8 @@
 //!          -> Findings -> report
 //! ```
 //!
+//! Events are measured apart, on the same links: [`events`].
+//!
 //! Read on in [`link`] (the simulated network), [`page_load`] (what a browser does), [`sample`]
 //! (numbers to verdict), [`search`] (the best plan), [`timeline`] and [`findings`] (what is
 //! recorded), [`report`] (words and pictures).
@@ -15,6 +17,7 @@ mod best;
 pub mod bound;
 mod cell;
 pub mod delivery;
+pub mod events;
 pub mod findings;
 pub mod link;
 mod notes;

@@ -1,4 +1,8 @@
 //! Arguments of `forerun measure`.
+//!
+//! Of pages, and of links for both; read on in [`events`].
+
+mod events;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,9 +12,12 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use url::Url;
 
+use self::events::EventArguments;
+use super::Command;
 use super::site::{SiteArguments, site};
 use super::values::time;
 use crate::measure::delivery::{Delivery, Way};
+use crate::measure::events::EventOptions;
 use crate::measure::findings::Visit;
 use crate::measure::link::LinkOptions;
 use crate::measure::page_load::Client;
@@ -20,7 +27,6 @@ use crate::site::plan::Overrides;
 const LOADING: &str = "What is loaded";
 const NETWORK: &str = "Over what";
 const REPORT: &str = "Report";
-
 /// Links that are measured unless told otherwise.
 const LINKS: [&str; 3] = ["fibre", "4g", "slow-4g"];
 
@@ -151,6 +157,9 @@ pub(super) struct MeasureArguments {
     validate: bool,
 
     #[command(flatten)]
+    event_arguments: EventArguments,
+
+    #[command(flatten)]
     site_arguments: SiteArguments,
 }
 
@@ -174,8 +183,22 @@ enum ClientArgument {
     Current,
 }
 
+/// Turns arguments into what they ask for.
+pub(super) fn command(arguments: MeasureArguments) -> anyhow::Result<Command> {
+    if arguments.event_arguments.events {
+        return Ok(Command::MeasureEvents(Box::new(EventOptions {
+            links: links(&arguments.link)?,
+            poll_every: arguments.event_arguments.poll_every,
+            json: arguments.json,
+            html: arguments.html,
+            svg: arguments.svg,
+        })));
+    }
+    Ok(Command::Measure(Box::new(measure(arguments)?)))
+}
+
 /// Turns arguments into options.
-pub(super) fn measure(arguments: MeasureArguments) -> anyhow::Result<MeasureOptions> {
+fn measure(arguments: MeasureArguments) -> anyhow::Result<MeasureOptions> {
     let client = match arguments.client {
         ClientArgument::Chromium103 => Client::Chromium103,
         ClientArgument::Current => Client::Current,
@@ -225,18 +248,22 @@ fn subject(arguments: &MeasureArguments) -> anyhow::Result<Subject> {
     if !arguments.authority.is_empty() {
         bail!("--authority is for a URL: on simulated links certificates are trusted");
     }
-    let links = match &arguments.link[..] {
+    Ok(Subject::Site {
+        site: site(PathBuf::from(text), &arguments.site_arguments),
+        pages: arguments.page.clone(),
+        links: links(&arguments.link)?,
+        think: arguments.think,
+    })
+}
+
+/// Returns the links that are named, each once; without names, those that are measured usually.
+fn links(named: &[LinkOptions]) -> anyhow::Result<Vec<LinkOptions>> {
+    Ok(match named {
         [] => LINKS
             .iter()
             .map(|link| link.parse())
             .collect::<Result<_, _>>()?,
-        links => each_once(links),
-    };
-    Ok(Subject::Site {
-        site: site(PathBuf::from(text), &arguments.site_arguments),
-        pages: arguments.page.clone(),
-        links,
-        think: arguments.think,
+        named => each_once(named),
     })
 }
 
@@ -349,7 +376,7 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
-    use crate::cli::{Command, read_from};
+    use crate::cli::read_from;
 
     fn parse(line: &str) -> anyhow::Result<MeasureOptions> {
         match read_from(line.split_whitespace().map(OsString::from))? {

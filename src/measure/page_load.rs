@@ -26,6 +26,9 @@ mod transfers;
 pub mod wants;
 mod wire;
 
+pub(super) use self::request::greeting;
+pub(super) use self::wire::sentence;
+
 pub use cache::Cache;
 use wants::Wants;
 
@@ -107,14 +110,14 @@ impl Client {
     }
 
     /// Returns what it says as `Accept-Encoding`.
-    fn encodings(self) -> &'static str {
+    pub(super) fn encodings(self) -> &'static str {
         match self {
             Self::Chromium103 => "gzip, deflate, br",
             Self::Current => "gzip, deflate, br, zstd",
         }
     }
 
-    fn user_agent(self) -> &'static str {
+    pub(super) fn user_agent(self) -> &'static str {
         match self {
             Self::Chromium103 => "forerun-measure (Chromium 103)",
             Self::Current => "forerun-measure",

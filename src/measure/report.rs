@@ -12,6 +12,7 @@ macro_rules! put {
 }
 
 mod effect;
+pub mod events;
 mod har;
 mod html;
 mod json;

@@ -43,7 +43,7 @@ use crate::tls::Tls;
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The wall clock of a simulation, after 1970: `Date` is Huffman coded, so its length varies.
-const NOW: Duration = Duration::from_hours(500_000);
+pub(super) const NOW: Duration = Duration::from_hours(500_000);
 
 /// What is appended to a file so that it counts as changed: white space means nothing in HTML, CSS
 /// and JavaScript.
@@ -57,8 +57,8 @@ pub(super) struct Stage {
     _folder: Option<TempDir>,
     /// The site with the plan of `--push critical`, and of `--push all`.
     sites: [Arc<SiteRoot>; 2],
-    tls: Arc<Tls>,
-    connector: TlsConnector,
+    pub(super) tls: Arc<Tls>,
+    pub(super) connector: TlsConnector,
     parsed: Arc<Parsed>,
     /// What was made of each content, for as long as the measurement lasts.
     encoded: Mutex<HashMap<ContentHash, Encodings>>,
@@ -136,6 +136,11 @@ impl Stage {
             encodes: false,
             ..stage
         })
+    }
+
+    /// Returns the site, for whom its plans do not matter.
+    pub(super) fn any_site(&self) -> &Arc<SiteRoot> {
+        &self.sites[0]
     }
 
     /// Returns the site as a delivery plans it.
@@ -334,7 +339,7 @@ fn prepare(site: &SiteRoot, page: &UrlPath) {
 
 /// Serves the one connection that a load makes, and then waits for ever: what the client does last
 /// does not depend on when the server is done.
-async fn serve(acceptor: TlsAcceptor, end: End, service: Arc<Service>) -> Infallible {
+pub(super) async fn serve(acceptor: TlsAcceptor, end: End, service: Arc<Service>) -> Infallible {
     let (_draining, drain) = watch::channel(false);
     if let Ok(stream) = acceptor.accept(end).await {
         connection::run(stream, PEER, service, drain).await;

@@ -12,7 +12,7 @@ const FLOORS: &str = "
     cli -> serve measure live plan certificate publish door access_log answer site tls terminal
     serve -> live http1 http2 door access_log metrics answer hub site tls web_socket terminal
     live         -> door answer hub site terminal
-    measure      -> http2 door access_log metrics answer hub site tls terminal
+    measure      -> http2 door access_log metrics answer hub site tls web_socket terminal
     plan         -> answer site terminal
     certificate  -> tls terminal
     hash         -> answer

@@ -215,11 +215,12 @@ fn a_file_that_is_named_must_exist() {
 
 /// Returns a value that an argument takes, as text.
 fn sample(arg: &Arg) -> String {
-    const SAMPLES: [&str; 14] = [
+    const SAMPLES: [&str; 15] = [
         "7",
         "64K",
         "1",
         "10ms",
+        "1s",
         "localhost",
         "text",
         "fibre",

@@ -28,7 +28,7 @@ const ACCEPT_DOCUMENT: &str = "text/html,application/xhtml+xml,application/xml;q
 const ACCEPT_IMAGE: &str = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8";
 
 /// Returns the settings with which a client greets.
-pub(super) fn greeting(options: &LoadOptions) -> h2::client::Builder {
+pub(in crate::measure) fn greeting(options: &LoadOptions) -> h2::client::Builder {
     let takes_pushes = options.client.takes_pushes() && !options.refuses_pushes;
     let mut builder = h2::client::Builder::new();
     builder

@@ -190,7 +190,7 @@ where
 }
 
 /// Puts an error of the protocol into words that tell who ended what.
-pub(super) fn sentence(error: &h2::Error) -> String {
+pub(in crate::measure) fn sentence(error: &h2::Error) -> String {
     let reason = || match error.reason() {
         Some(reason) => format!("{reason:?}"),
         None => "no reason given".to_owned(),

@@ -50,7 +50,7 @@ const FONTS: [(&str, u16, &[u8]); 3] = [
 pub fn html(findings: &Findings) -> String {
     let groups = effect::groups(findings);
     let mut out = String::new();
-    head(&mut out, findings);
+    head(&mut out, &findings.subject, "what sending ahead is worth");
     title(&mut out, findings, &groups);
     let (sections, drawn) = pages(&groups);
     overview::write(&mut out, findings, &groups, &drawn);
@@ -64,7 +64,7 @@ pub fn html(findings: &Findings) -> String {
     out
 }
 
-fn head(out: &mut String, findings: &Findings) {
+fn head(out: &mut String, subject: &str, what: &str) {
     let policy = format!(
         "default-src 'none'; style-src 'unsafe-inline'; font-src data:; script-src 'sha256-{}'",
         digest(SCRIPT)
@@ -75,8 +75,9 @@ fn head(out: &mut String, findings: &Findings) {
          <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"referrer\" content=\"no-referrer\">\
-         <title>{}: what sending ahead is worth</title><style>",
-        escape(&findings.subject)
+         <title>{}: {}</title><style>",
+        escape(subject),
+        escape(what)
     );
     for (family, weight, font) in FONTS {
         put!(
@@ -113,12 +114,29 @@ pub(super) fn digest(script: &str) -> String {
     }
 }
 
-fn title(out: &mut String, findings: &Findings, groups: &[Group<'_>]) {
+/// Returns a page that shows something else in the same frame: markup, which is trusted.
+pub(super) fn frame(subject: &str, what: &str, body: &str) -> String {
+    let mut out = String::new();
+    head(&mut out, subject, what);
+    banner(&mut out, subject);
+    put!(out, "{body}</main></body></html>\n");
+    out
+}
+
+fn banner(out: &mut String, subject: &str) {
     put!(
         out,
         "<header class=\"head\"><p class=\"mark\">{MARK}forerun measure</p>\
-         <p class=\"subject\">{}</p></header><main><div class=\"title\"><h1>{}</h1>",
-        escape(&findings.subject),
+         <p class=\"subject\">{}</p></header><main>",
+        escape(subject)
+    );
+}
+
+fn title(out: &mut String, findings: &Findings, groups: &[Group<'_>]) {
+    banner(out, &findings.subject);
+    put!(
+        out,
+        "<div class=\"title\"><h1>{}</h1>",
         sentence_html(&sentence::headline(findings))
     );
     put!(

@@ -204,7 +204,7 @@ pub(super) fn control_words(cell: &findings::Cell) -> Option<String> {
 }
 
 /// Names a link, with notes beside it where they fit, else below.
-fn link_line(style: Style, facts: &findings::LinkFacts, notes: &[String]) -> String {
+pub(super) fn link_line(style: Style, facts: &findings::LinkFacts, notes: &[String]) -> String {
     let name = plain(&facts.name);
     let mut line = link(facts);
     let mut columns = name.chars().count() + 2 + line.chars().count();
@@ -300,7 +300,7 @@ fn foot(out: &mut impl io::Write, findings: &Findings, style: Style) -> io::Resu
 }
 
 /// Writes a sentence in lines of at most [`COLUMNS_MAX`].
-fn wrapped(
+pub(super) fn wrapped(
     out: &mut impl io::Write,
     sentence: &str,
     paint: impl Fn(&str) -> String,
@@ -320,7 +320,7 @@ fn wrapped(
 }
 
 /// A table with headings between its rows, and a last column that may be painted.
-struct Lines {
+pub(super) struct Lines {
     table: Table,
     /// Each heading with the row that it stands before.
     headings: Vec<(usize, String)>,
@@ -331,7 +331,10 @@ struct Lines {
 }
 
 impl Lines {
-    fn new<const COLUMNS: usize>(header: [&str; COLUMNS], end_header: &'static str) -> Self {
+    pub(super) fn new<const COLUMNS: usize>(
+        header: [&str; COLUMNS],
+        end_header: &'static str,
+    ) -> Self {
         let mut table = Table::new();
         table
             .load_style(presets::NOTHING)
@@ -353,11 +356,11 @@ impl Lines {
         }
     }
 
-    fn heading(&mut self, text: String) {
+    pub(super) fn heading(&mut self, text: String) {
         self.headings.push((self.ends.len(), text));
     }
 
-    fn row(&mut self, cells: Vec<String>) {
+    pub(super) fn row(&mut self, cells: Vec<String>) {
         self.painted_row(cells, String::new());
     }
 
@@ -375,7 +378,7 @@ impl Lines {
         self.ends.push(end);
     }
 
-    fn write(self, out: &mut impl io::Write, style: Style) -> io::Result<()> {
+    pub(super) fn write(self, out: &mut impl io::Write, style: Style) -> io::Result<()> {
         let lines: Vec<String> = self.table.lines().collect();
         let header = lines.len() - self.ends.len();
         let mut headings = self.headings.into_iter().peekable();
