@@ -5,8 +5,8 @@
 //! `representation` (in which form a file is sent), [`range`], [`preload`], [`held`], `injected`
 //! (pages while their site is edited), [`requested`] (who asks meanwhile) and, for what is not of
 //! the site, [`live`] and [`channels`]. [`policy`] is what whoever runs the server says of all
-//! answers, [`authorization`] who may read any; [`listing`] shows directories, and `instead` answers
-//! where no file is sent.
+//! answers, [`authorization`] who may read any; [`listing`] shows directories, and `instead`
+//! answers where no file is sent.
 
 pub mod authorization;
 mod body;

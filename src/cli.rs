@@ -242,7 +242,7 @@ mod tests {
             let named = |arg: &&clap::Arg| arg.get_long().is_some_and(|long| flag.ends_with(long));
             assert!(serve.get_arguments().any(|arg| named(&arg)), "{flag}");
         }
-        assert_eq!(flags.len(), 7, "{flags:?}");
+        assert_eq!(flags.len(), 9, "{flags:?}");
         let unfolded = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         for asked in [["forerun", "--help", ""], ["forerun", "serve", "--help"]] {
             let asked = asked.into_iter().filter(|word| !word.is_empty());

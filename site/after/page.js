@@ -25,7 +25,7 @@ function whyNot(error) {
     return says(element("strong", {}, "There are no channels here. "), "This server answers 404 " +
       "for ", command("/channels/demo/…"), ". Either it is not forerun, and only serves these " +
       "files: then run ", command("forerun"), " in a checkout and open the address it prints. Or " +
-      "its channels are switched off: then start it without the option that does so.");
+      "it has no channels to try: then start it with ", command("--demo"), ".");
   }
   if (error instanceof Refused) {
     return says(element("strong", {}, "This channel is not for everybody here. "), error.message);

@@ -245,7 +245,7 @@ fn channels() -> Vec<Limit> {
             "a message over a WebSocket",
             bytes(web_socket::MESSAGE_BYTES_MAX as u64),
             None,
-            "closed with 1009",
+            "closed, as too big",
         ),
     ]
 }
@@ -504,13 +504,14 @@ mod tests {
 
     /// What no peer can tell: how much is kept of what costs nothing to find again, and the size of
     /// steps.
-    const UNSEEN: [&str; 8] = [
+    const UNSEEN: [&str; 9] = [
         "authorization::ADMITTED_MAX",
         "runtime::HAND_OVER_MAX",
         "runtime::UNSENT_MAX",
         "live::TEXT_LENGTH_MAX",
         "live::PLACE_LENGTH_MAX",
         "connection::BATCH_SMALL",
+        "connection::WINDOW_MAX",
         "load::LISTINGS_MAX",
         "load::LISTINGS_BYTES_MAX",
     ];

@@ -120,6 +120,7 @@ impl Scene<'_> {
             log: AccessLog::Off,
             limits: Limits::default(),
             buffers: Buffers::new(u64::MAX),
+            sign_ins: Arc::default(),
             metrics,
             now,
             think: Duration::ZERO,
