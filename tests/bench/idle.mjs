@@ -1,45 +1,70 @@
-// What an idle connection costs: opens many, asks each for one small page, and divides the server's memory.
+// What idle connections cost: opens many, asks over each for something, waits, and divides what the server's memory
+// has grown by. And what they cost others: the latency of a request beside ten thousand of them.
 //
-//   node tests/bench/idle.mjs [CONNECTIONS] [BINARY]
+//   node tests/bench/idle.mjs [BINARY] [PART ...]
 //
-// While they stay, the page is asked for over one more, and its latency is printed.
+// Parts: `small` (after one small answer), `page` (after a page of 17 files, 600 kB), `others` (after one small answer,
+// when as many others had fetched 17 x 100 kB each and left), `many` (ten thousand). Each has a server of its own.
 
 import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import http2 from 'node:http2'
 import os from 'node:os'
 import path from 'node:path'
 import tls from 'node:tls'
 
-const count = Number(process.argv[2] ?? 10_000)
-const binary = path.resolve(process.argv[3] ?? 'target/release/forerun')
+const binary = path.resolve(process.argv[2] ?? 'target/release/forerun')
+const parts = process.argv.length > 3 ? process.argv.slice(3) : ['small', 'page', 'others', 'many']
+const idle = 2_000
+const many = 10_000
 const together = 50
-const asked = 200
+const asked = 500
+const settled = 3_000
 
 const home = mkdtempSync(path.join(os.tmpdir(), 'forerun-idle-'))
 const root = path.join(home, 'site')
 mkdirSync(root)
-writeFileSync(path.join(root, 'index.html'), '<!doctype html><title>t</title><p>hello')
 
-const limits = ['--max-connections', String(count + 100), '--max-connections-per-address', String(count + 100)]
-const child = spawn(binary, ['serve', root, '--port', '0', ...limits], {
-  cwd: home,
-  env: { PATH: process.env.PATH, HOME: home, XDG_DATA_HOME: home },
-  stdio: ['ignore', 'pipe', 'inherit'],
-})
-const port = await new Promise((resolve, reject) => {
-  let said = ''
-  child.stdout.on('data', (bytes) => {
-    said += bytes
-    const found = said.match(/localhost:(\d+)/)
-    if (found) resolve(Number(found[1]))
+/** Writes a file that no encoding makes smaller, and returns its path. */
+function file(name, length) {
+  writeFileSync(path.join(root, name), randomBytes(length / 2).toString('hex'))
+  return `/${name}`
+}
+const small = [file('small.html', 128)]
+const page = [file('page.html', 10_000), ...Array.from({ length: 16 }, (_, at) => file(`page-${at}.js`, 37_000))]
+const large = Array.from({ length: 17 }, (_, at) => file(`large-${at}.js`, 100_000))
+
+/** Starts a server, and returns its port, the authority that it minted, its memory, and its end. */
+async function serve() {
+  const limits = ['--max-connections', String(2 * many), '--max-connections-per-address', String(2 * many)]
+  const child = spawn(binary, ['serve', root, '--port', '0', ...limits], {
+    cwd: home,
+    env: { ...process.env, HOME: home, XDG_DATA_HOME: home },
+    stdio: ['ignore', 'pipe', 'inherit'],
   })
-  child.on('close', () => reject(new Error('the server has ended')))
-})
-const ca = readFileSync(path.join(home, 'forerun/authority.pem'))
+  const port = await new Promise((resolve, reject) => {
+    let said = ''
+    child.stdout.on('data', (bytes) => {
+      said += bytes
+      const found = said.match(/localhost:(\d+)/)
+      if (found) resolve(Number(found[1]))
+    })
+    child.on('close', () => reject(new Error('the server has ended')))
+  })
+  const read = (from, name) => Number(readFileSync(`/proc/${child.pid}/${from}`, 'utf8').match(new RegExp(`^${name}:\\s+(\\d+)`, 'm'))[1])
+  return {
+    port,
+    ca: readFileSync(path.join(home, 'forerun/authority.pem')),
+    /** Proportional set size, in kB. */
+    pss: () => read('smaps_rollup', 'Pss'),
+    /** Resident set size, in kB. */
+    rss: () => read('status', 'VmRSS'),
+    end: () => child.kill('SIGTERM'),
+  }
+}
 
-/** Proportional set size, in kB. */
-const memory = () => Number(readFileSync(`/proc/${child.pid}/smaps_rollup`, 'utf8').match(/^Pss:\s+(\d+)/m)[1])
+const pause = (ms) => new Promise((done) => setTimeout(done, ms))
 
 const frame = (kind, flags, stream, payload = '') => {
   const head = Buffer.alloc(9)
@@ -49,38 +74,85 @@ const frame = (kind, flags, stream, payload = '') => {
   head.writeUInt32BE(stream, 5)
   return Buffer.concat([head, Buffer.from(payload, 'latin1')])
 }
+const text = (value) => String.fromCharCode(value.length) + value
+
+/** What a browser says with every request; all but the path goes to the table of fields (RFC 7541 section 6.2.1). */
+const said = [
+  ['\x41', 'localhost'],
+  ['\x7a', 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'],
+  ['\x53', 'text/html,application/xhtml+xml,*/*;q=0.8'],
+  ['\x51', 'en-GB,en;q=0.5'],
+  [`\x40${text('sec-fetch-site')}`, 'same-origin'],
+  [`\x40${text('sec-fetch-dest')}`, 'empty'],
+]
+const first = said.map(([name, value]) => name + text(value)).join('')
+const again = said.map((_, at) => String.fromCharCode(0x80 + 62 + said.length - 1 - at)).join('')
+
+const get = (stream, target) => frame(1, 5, stream, `\x82\x87\x04${text(target)}${stream === 1 ? first : again}`)
 const hello = Buffer.concat([
   Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1'),
-  frame(4, 0, 0),
-  frame(4, 1, 0),
-  frame(1, 5, 1, '\x82\x84\x87\x01\x09localhost'),
+  // No pushes, and windows as wide as a browser's.
+  frame(4, 0, 0, '\x00\x02\x00\x00\x00\x00\x00\x04\x00\x60\x00\x00'),
+  frame(8, 0, 0, '\x00\xf0\x00\x00'),
 ])
 
-function connect() {
+/** Opens a connection, asks for the first target, then for the others, and leaves it open once all have come. */
+function open({ port, ca }, targets) {
   return new Promise((resolve, reject) => {
     const socket = tls.connect({ host: '127.0.0.1', port, servername: 'localhost', ca, ALPNProtocols: ['h2'] })
-    let bytes = Buffer.alloc(0)
-    socket.once('secureConnect', () => socket.write(hello))
-    socket.on('data', (more) => {
-      bytes = Buffer.concat([bytes, more])
-      if (bytes.includes('hello')) {
-        socket.removeAllListeners('data')
-        socket.resume()
-        bytes = undefined
-        resolve(socket)
+    const head = Buffer.alloc(9)
+    let [have, left, ended] = [0, 0, 0]
+    const done = () => {
+      socket.removeAllListeners('data').resume()
+      resolve(socket)
+    }
+    const frameEnds = () => {
+      if (head[3] === 4 && !(head[4] & 1)) socket.write(frame(4, 1, 0))
+      if (head[3] > 1 || !(head[4] & 1)) return
+      ended += 1
+      if (ended === 1) socket.write(Buffer.concat(targets.slice(1).map((target, at) => get(3 + 2 * at, target))))
+      if (ended === targets.length) done()
+    }
+    socket.once('secureConnect', () => socket.write(Buffer.concat([hello, get(1, targets[0])])))
+    socket.on('error', reject).on('close', () => reject(new Error('the server has closed')))
+    socket.on('data', (bytes) => {
+      for (let at = 0; at < bytes.length; ) {
+        if (have < 9) {
+          const take = bytes.copy(head, have, at)
+          ;[have, at] = [have + take, at + take]
+          if (have < 9) return
+          left = head.readUIntBE(0, 3)
+        }
+        const take = Math.min(left, bytes.length - at)
+        ;[left, at] = [left - take, at + take]
+        if (left === 0) {
+          have = 0
+          frameEnds()
+        }
       }
     })
-    socket.on('error', reject)
   })
 }
 
-async function latency() {
+async function openMany(server, number, targets) {
+  const all = []
+  while (all.length < number) {
+    all.push(...(await Promise.all(Array.from({ length: Math.min(together, number - all.length) }, () => open(server, targets)))))
+  }
+  return all
+}
+
+function leave(sockets) {
+  for (const socket of sockets) socket.removeAllListeners('close').destroy()
+}
+
+async function latency({ port, ca }) {
   const client = http2.connect(`https://localhost:${port}`, { ca })
   const times = []
   for (let index = 0; index < asked; index += 1) {
     const started = performance.now()
     await new Promise((resolve, reject) => {
-      const request = client.request({ ':path': '/' })
+      const request = client.request({ ':path': small[0] })
       request.on('close', resolve).on('error', reject).resume().end()
     })
     times.push(performance.now() - started)
@@ -90,21 +162,49 @@ async function latency() {
   return `p50 ${times[asked / 2].toFixed(2)} ms, p99 ${times[Math.floor(asked * 0.99)].toFixed(2)} ms`
 }
 
-try {
-  await (await connect()).destroy()
-  console.log(`alone: ${memory()} kB; ${await latency()}`)
-  const before = memory()
-  const open = []
-  while (open.length < count) {
-    open.push(...(await Promise.all(Array.from({ length: Math.min(together, count - open.length) }, connect))))
+/** Starts a server that has answered once, measures, and prints what an idle connection adds. */
+async function each(name, targets, before = () => undefined) {
+  const server = await serve()
+  try {
+    leave(await openMany(server, 4, [...page, ...large]))
+    await pause(settled)
+    const alone = server.pss()
+    await before(server)
+    const sockets = await openMany(server, idle, targets)
+    await pause(settled)
+    console.log(`${((server.pss() - alone) / idle).toFixed(1)} kB each: ${idle} idle connections ${name}`)
+    leave(sockets)
+    await pause(settled)
+    console.log(`  ${server.pss()} kB after they left, ${alone} kB before they came`)
+  } finally {
+    server.end()
   }
-  await new Promise((done) => setTimeout(done, 2_000))
-  const each = (memory() - before) / open.length
-  console.log(`${open.length} idle: ${memory()} kB, ${each.toFixed(1)} kB each; beside them ${await latency()}`)
-  for (const socket of open) socket.destroy()
-  await new Promise((done) => setTimeout(done, 2_000))
-  console.log(`after them: ${memory()} kB`)
+}
+
+const measures = {
+  small: () => each('after one small answer', small),
+  page: () => each('after a page of 17 files', page),
+  others: () =>
+    each('after one small answer, when others had fetched 17 x 100 kB each', small, async (server) => {
+      leave(await openMany(server, idle, large))
+      await pause(settled)
+    }),
+  async many() {
+    const server = await serve()
+    try {
+      console.log(`alone: ${server.rss()} kB resident; ${await latency(server)}`)
+      const sockets = await openMany(server, many, small)
+      await pause(settled)
+      console.log(`beside ${many} idle connections: ${server.rss()} kB resident; ${await latency(server)}`)
+      leave(sockets)
+    } finally {
+      server.end()
+    }
+  },
+}
+
+try {
+  for (const part of parts) await measures[part]()
 } finally {
-  child.kill('SIGTERM')
   rmSync(home, { recursive: true, force: true })
 }
