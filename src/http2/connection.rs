@@ -79,31 +79,54 @@ const BATCH_SMALL: usize = 16 * 1024;
 const BATCH_LARGE: usize = 64 * 1024;
 
 /// Serves a peer until it leaves, fails, or is drained.
-pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
+pub fn run<T: AsyncRead + AsyncWrite + Unpin>(
     stream: TlsStream<T>,
     peer: IpAddr,
     service: Arc<Service>,
     drain: watch::Receiver<bool>,
-) {
+) -> impl Future<Output = ()> {
+    // Not within the future, which would keep room for its argument as long as it lives.
     let outbox = Rc::new(RefCell::new(Outbox::new(stream)));
+    async move {
+        // Of its own, so that an idle connection keeps no room for it.
+        let has_channels = service.channels.is_some();
+        let streams_max = service.limits.streams;
+        let shaking = Box::pin(shake_hands(&outbox, peer, streams_max, has_channels));
+        let Some(h2) = shaking.await else { return };
+        let mut connection = Connection::new(h2, outbox, peer, service, drain);
+        poll_fn(|cx| connection.poll(cx)).await;
+        connection.schedule.abandon();
+        connection.feeds.abandon();
+        connection.tunnels.abandon();
+        connection.write_log();
+    }
+}
+
+/// Exchanges prefaces (RFC 9113 section 3.4).
+async fn shake_hands<T: AsyncRead + AsyncWrite + Unpin>(
+    outbox: &Rc<RefCell<Outbox<T>>>,
+    peer: IpAddr,
+    streams_max: u32,
+    has_channels: bool,
+) -> Option<Io<T>> {
     let mut builder = h2::server::Builder::new();
     builder
-        .max_concurrent_streams(service.limits.streams)
+        .max_concurrent_streams(streams_max)
         .max_header_list_size(HEADER_BYTES_MAX)
         .max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
         .max_pending_accept_reset_streams(UNSEEN_RESETS_MAX)
         .initial_window_size(RECEIVE_WINDOW)
         .initial_connection_window_size(RECEIVE_WINDOW);
-    if service.channels.is_some() {
+    if has_channels {
         // What a stalled WebSocket is not read counts against the connection: all of them together
         // leave room for another (RFC 9113 section 6.9.1).
-        let streams = service.limits.streams.saturating_add(1);
+        let streams = streams_max.saturating_add(1);
         let window = RECEIVE_WINDOW.saturating_mul(streams).min(WINDOW_MAX);
         builder
             .enable_connect_protocol()
             .initial_connection_window_size(window);
     }
-    let mut handshake = builder.handshake::<_, Bytes>(Channel(Rc::clone(&outbox)));
+    let mut handshake = builder.handshake::<_, Bytes>(Channel(Rc::clone(outbox)));
     // A client may wait for the server's SETTINGS, so what the handshake writes is flushed.
     let handshake = poll_fn(|cx| {
         outbox.borrow_mut().look();
@@ -114,44 +137,12 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
         }
         done
     });
-    let h2 = match tokio::time::timeout(PREFACE_WAIT_MAX, handshake).await {
-        Ok(Ok(h2)) => h2,
-        Ok(Err(error)) => return tracing::debug!(%peer, %error, "no HTTP/2 preface"),
-        Err(_) => return tracing::debug!(%peer, "no HTTP/2 preface in time"),
-    };
-    let patience = STALL_MAX.min(service.limits.idle);
-    let buffered = service.buffers.part();
-    let alarm = Alarm::new();
-    let mut connection = Connection {
-        h2,
-        waker: Waker::from(Arc::clone(&alarm)),
-        alarm,
-        outbox,
-        peer,
-        moment: service.moment(),
-        service,
-        covered: Covered::default(),
-        held: Held::default(),
-        preparing: FuturesUnordered::new(),
-        waiting: VecDeque::new(),
-        promises: Promises::default(),
-        schedule: Schedule::new(),
-        feeds: Feeds::default(),
-        tunnels: Tunnels::default(),
-        replying: FuturesUnordered::new(),
-        batch: BATCH_SMALL,
-        resets_left: (RESETS_MAX, Instant::now()),
-        draining: false,
-        drain: Box::pin(drained(drain)),
-        active: Instant::now(),
-        timer: Box::pin(tokio::time::sleep(patience)),
-        buffered,
-    };
-    poll_fn(|cx| connection.poll(cx)).await;
-    connection.schedule.abandon();
-    connection.feeds.abandon();
-    connection.tunnels.abandon();
-    connection.write_log();
+    match tokio::time::timeout(PREFACE_WAIT_MAX, handshake).await {
+        Ok(Ok(h2)) => return Some(h2),
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "no HTTP/2 preface"),
+        Err(_) => tracing::debug!(%peer, "no HTTP/2 preface in time"),
+    }
+    None
 }
 
 async fn drained(mut drain: watch::Receiver<bool>) {
@@ -224,6 +215,43 @@ enum Prepared {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
+    /// Takes a connection whose prefaces have been exchanged.
+    fn new(
+        h2: Io<T>,
+        outbox: Rc<RefCell<Outbox<T>>>,
+        peer: IpAddr,
+        service: Arc<Service>,
+        drain: watch::Receiver<bool>,
+    ) -> Box<Self> {
+        let patience = STALL_MAX.min(service.limits.idle);
+        let alarm = Alarm::new();
+        Box::new(Self {
+            h2,
+            waker: Waker::from(Arc::clone(&alarm)),
+            alarm,
+            outbox,
+            peer,
+            moment: service.moment(),
+            buffered: service.buffers.part(),
+            service,
+            covered: Covered::default(),
+            held: Held::default(),
+            preparing: FuturesUnordered::new(),
+            waiting: VecDeque::new(),
+            promises: Promises::default(),
+            schedule: Schedule::new(),
+            feeds: Feeds::default(),
+            tunnels: Tunnels::default(),
+            replying: FuturesUnordered::new(),
+            batch: BATCH_SMALL,
+            resets_left: (RESETS_MAX, Instant::now()),
+            draining: false,
+            drain: Box::pin(drained(drain)),
+            active: Instant::now(),
+            timer: Box::pin(tokio::time::sleep(patience)),
+        })
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.alarm.start(cx);
         let ended = self.drive(cx);

@@ -247,6 +247,12 @@ impl Schedule {
     /// Notes that everything given so far has left.
     pub(super) fn drained(&mut self) {
         self.bypass = BYPASS_MAX;
+        if self.is_empty() {
+            // A map that was emptied keeps 2 kB, and a connection may be idle for long.
+            self.ready = BTreeMap::new();
+            self.stalled = BTreeMap::new();
+            self.reading = BTreeMap::new();
+        }
     }
 
     /// Returns whether a further [`Schedule::pump`] could give something without any event.

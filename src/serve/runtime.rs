@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -13,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::seats::{Seat, Seats};
 use super::small_http::ACCEPT_PAUSE;
@@ -214,12 +216,8 @@ async fn connect(
                 }
             }
             next = accepted.recv() => match next {
-                Some(Accepted { stream, peer, seat }) => {
-                    let serving = serve(stream, peer, Arc::clone(&service), drained.clone());
-                    open.spawn_local(async move {
-                        serving.await;
-                        drop(seat);
-                    });
+                Some(accepted) => {
+                    open.spawn_local(serve(accepted, Arc::clone(&service), drained.clone()));
                 }
                 None => break,
             },
@@ -229,12 +227,37 @@ async fn connect(
 }
 
 /// Serves one connection: TLS, then the door that ALPN chose.
-async fn serve(
-    stream: std::net::TcpStream,
+async fn serve(accepted: Accepted, service: Arc<Service>, drain: watch::Receiver<bool>) {
+    let Accepted {
+        stream,
+        peer,
+        seat: _seat,
+    } = accepted;
+    // Each of its own: an idle connection keeps no room for the handshake, nor for the other door.
+    let shaking = Box::pin(shake_hands(stream, peer, &service, drain.clone()));
+    let Some(stream) = shaking.await else { return };
+    open_door(stream, peer, service, drain).await;
+}
+
+/// Returns what serves a connection by the protocol that ALPN chose.
+fn open_door(
+    stream: TlsStream<TcpStream>,
     peer: SocketAddr,
     service: Arc<Service>,
     drain: watch::Receiver<bool>,
-) {
+) -> Pin<Box<dyn Future<Output = ()>>> {
+    match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => Box::pin(http2::connection::run(stream, peer.ip(), service, drain)),
+        _ => Box::pin(http1::run(stream, peer.ip(), service, drain)),
+    }
+}
+
+async fn shake_hands(
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    service: &Service,
+    mut drain: watch::Receiver<bool>,
+) -> Option<TlsStream<TcpStream>> {
     let accepting = async {
         let stream = TcpStream::from_std(stream)?;
         stream.set_nodelay(true)?;
@@ -245,24 +268,20 @@ async fn serve(
             .accept(stream)
             .await
     };
-    let mut told = drain.clone();
     let too_late = async {
         // An error says that nobody is left to ask for more haste.
-        let _ = told.wait_for(|drain| *drain).await;
+        let _ = drain.wait_for(|drain| *drain).await;
         tokio::time::sleep(HANDSHAKE_DRAIN_MAX).await;
     };
-    let stream = tokio::select! {
+    tokio::select! {
         accepted = tokio::time::timeout(HANDSHAKE_MAX, accepting) => match accepted {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(%peer, %error, "no TLS connection"),
-            Err(_) => return tracing::debug!(%peer, "no TLS connection in time"),
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS connection"),
+            Err(_) => tracing::debug!(%peer, "no TLS connection in time"),
         },
-        () = too_late => return tracing::debug!(%peer, "no TLS connection before the drain"),
-    };
-    match stream.get_ref().1.alpn_protocol() {
-        Some(b"h2") => http2::connection::run(stream, peer.ip(), service, drain).await,
-        _ => http1::run(stream, peer.ip(), service, drain).await,
+        () = too_late => tracing::debug!(%peer, "no TLS connection before the drain"),
     }
+    None
 }
 
 #[cfg(test)]

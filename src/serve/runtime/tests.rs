@@ -43,7 +43,9 @@ async fn who_never_shakes_hands_is_let_go_when_its_time_is_over() {
     stream.set_nonblocking(true).unwrap();
     let (_drain, drained) = watch::channel(false);
     let started = Instant::now();
-    serve(stream, peer, service(directory.path()), drained).await;
+    let service = service(directory.path());
+    let shaken = shake_hands(stream, peer, &service, drained).await;
+    assert!(shaken.is_none());
     let waited = started.elapsed();
     assert!((HANDSHAKE_MAX..HANDSHAKE_MAX + Duration::from_secs(1)).contains(&waited));
 }
