@@ -5,6 +5,25 @@ use std::process::ExitCode;
 
 use forerun::cli::{self, Command};
 
+/// Gives back what a peak has taken: with glibc's allocator, two thousand connections that fetched
+/// a page and left keep 70 kB each for good.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// The allocator's settings. h2 reserves 24 kB for a connection and touches 8 of it, so a block
+/// that others have dirtied would cost three times as much: what is freed goes back to the system
+/// at once, except for what each thread keeps for the next records and buffers.
+#[cfg(target_os = "linux")]
+#[expect(
+    unsafe_code,
+    reason = "jemalloc reads a `const char *` by this name: it is one, as the array ends with 0 \
+              and lives for ever, and nothing else has the name"
+)]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static ALLOCATOR_SETTINGS: &[u8; 80] =
+    b"dirty_decay_ms:0,muzzy_decay_ms:0,cache_oblivious:false,tcache_nslots_large:200\0";
+
 fn main() -> ExitCode {
     let outcome = cli::read().and_then(|command| match command {
         Command::Serve(options) => forerun::serve::run(&options),
