@@ -27,6 +27,10 @@ const SMALL_RECORDS_UNTIL: usize = 64 * 1024;
 const IDLE_RESTART: Duration = Duration::from_secs(1);
 /// Largest plaintext of a record (RFC 8446 section 5.1).
 const LARGE_RECORD: usize = 16 * 1024;
+/// Plaintext above which a record's buffer, with its 22 bytes of overhead, would be of the size
+/// that h2 allocates to write into. The next connection would get it as that: 16 kB dirty, for the
+/// few hundred bytes that h2 uses. So no record is longer, unless it is of full length.
+const RECORD_PART_MAX: usize = 14 * 1024 - 22;
 /// Writes from this size on go to TLS without a copy, once records are large.
 const WRITE_THROUGH: usize = 4 * 1024;
 /// Bytes taken from h2 before it has to wait for a drain.
@@ -138,31 +142,40 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
         if self.held == 0 && !self.tls.get_ref().1.wants_write() {
             return Poll::Ready(Ok(()));
         }
-        self.seal_plain()?;
+        self.seal(&[])?;
         ready!(Pin::new(&mut self.tls).poll_flush(cx))?;
         self.held = 0;
         self.last_drain = Instant::now();
         Poll::Ready(Ok(()))
     }
 
-    fn record_length(&self) -> usize {
+    /// Returns the length of the next record, if so many bytes are left.
+    fn record_length(&self, left: usize) -> usize {
         if self.since_idle < SMALL_RECORDS_UNTIL {
-            SMALL_RECORD
+            left.min(SMALL_RECORD)
+        } else if left < LARGE_RECORD {
+            left.min(RECORD_PART_MAX)
         } else {
             LARGE_RECORD
         }
     }
 
-    /// Encrypts what has been gathered, and gives its buffer back.
-    fn seal_plain(&mut self) -> io::Result<()> {
-        let mut rest = &self.plain[..];
-        while !rest.is_empty() {
-            let (record, after) = rest.split_at(self.record_length().min(rest.len()));
-            self.tls.get_mut().1.writer().write_all(record)?;
-            self.since_idle += record.len();
-            rest = after;
+    /// Encrypts what has been gathered and then `bytes`, and gives the buffer back.
+    fn seal(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let plain = std::mem::take(&mut self.plain);
+        let (mut first, mut then) = (&plain[..], bytes);
+        while !(first.is_empty() && then.is_empty()) {
+            let length = self.record_length(first.len() + then.len());
+            let (one, after) = first.split_at(length.min(first.len()));
+            let (two, rest) = then.split_at(length - one.len());
+            let both = [IoSlice::new(one), IoSlice::new(two)];
+            if self.tls.get_mut().1.writer().write_vectored(&both)? != length {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.since_idle += length;
+            (first, then) = (after, rest);
         }
-        give_back(std::mem::take(&mut self.plain));
+        give_back(plain);
         Ok(())
     }
 
@@ -186,13 +199,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
         });
         self.held += bytes.len();
         if bytes.len() >= WRITE_THROUGH && self.since_idle >= SMALL_RECORDS_UNTIL {
-            let both = [IoSlice::new(&self.plain), IoSlice::new(bytes)];
-            let all = self.plain.len() + bytes.len();
-            let sealed = self.tls.get_mut().1.writer().write_vectored(&both)?;
-            if sealed != all {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            give_back(std::mem::take(&mut self.plain));
+            self.seal(bytes)?;
         } else {
             if self.plain.capacity() == 0 {
                 self.plain = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
