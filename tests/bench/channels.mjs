@@ -1,0 +1,180 @@
+// What channels cost: memory of those who listen, the delay from publishing to hearing, and how many events a second are
+// kept on disk before they are answered for.
+//
+//   node tests/bench/channels.mjs [BINARY] [PART ...]
+//
+// Parts: `memory` (idle event streams and WebSockets, 50 on a connection), `delay` (1,000 listeners over 20 connections
+// and over 1,000), `stall` (the same beside 100 who never read), `durable` (publishers at once). Listeners are read by one
+// thread of Node, so delays have its own time in them: the time of the server alone is smaller. Fan-out without any
+// socket: cargo test --release --lib hub::tests::measured -- --ignored --nocapture
+
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import http2 from 'node:http2'
+import os from 'node:os'
+import path from 'node:path'
+
+const binary = path.resolve(process.argv[2] ?? 'target/release/forerun')
+const parts = process.argv.length > 3 ? process.argv.slice(3) : ['memory', 'delay', 'stall', 'durable']
+const ON_A_CONNECTION = 50
+const IDLE = 2_000
+const LISTENERS = 1_000
+const STALLED = 100
+const EVENTS = 40
+const EVERY_MS = 50
+const DURABLE_MS = 4_000
+
+const home = mkdtempSync(path.join(os.tmpdir(), 'forerun-channels-'))
+mkdirSync(path.join(home, 'site'))
+writeFileSync(path.join(home, 'site/index.html'), '<!doctype html><title>t</title>')
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms))
+const kilobytes = (count) => `${count.toFixed(1)} kB`
+
+/** Serves while `use` runs. */
+async function withServer(flags, use) {
+  const bounds = ['--max-publishes', '1000000', '--max-published', '4G', '--max-connections-per-address', '20000']
+  const child = spawn(binary, ['serve', 'site', '--port', '0', '--demo', ...bounds, ...flags], {
+    cwd: home,
+    env: { ...process.env, HOME: home, XDG_DATA_HOME: home },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const port = await new Promise((resolve, reject) => {
+    let said = ''
+    child.stdout.on('data', (bytes) => {
+      said += bytes
+      const found = said.match(/localhost:(\d+)/)
+      if (found) resolve(Number(found[1]))
+    })
+    child.on('close', () => reject(new Error('the server has ended')))
+  })
+  const ca = readFileSync(path.join(home, 'forerun/authority.pem'))
+  const sessions = []
+  const server = {
+    connect: async () => {
+      const session = http2.connect(`https://localhost:${port}`, { ca, settings: { enablePush: false } })
+      sessions.push(session)
+      await new Promise((done, failed) => session.once('remoteSettings', done).once('error', failed))
+      return session
+    },
+    /** Proportional set size, in kB. */
+    pss: () => Number(readFileSync(`/proc/${child.pid}/smaps_rollup`, 'utf8').match(/^Pss:\s+(\d+)/m)[1]),
+  }
+  try {
+    return await use(server)
+  } finally {
+    for (const session of sessions) session.on('error', () => {}).destroy()
+    child.removeAllListeners('close').kill('SIGTERM')
+    await new Promise((done) => child.once('close', done))
+  }
+}
+
+const stream = { ':path': '/channels/demo/bench/sse' }
+const socket = { ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/channels/demo/bench/ws', 'sec-websocket-version': '13' }
+
+/** Opens a stream, and returns it once it is answered. */
+async function open(session, headers) {
+  const opened = session.request(headers, { endStream: headers[':method'] !== 'CONNECT' })
+  const answer = await new Promise((done, failed) => opened.once('response', done).once('error', failed))
+  if (answer[':status'] !== 200) throw new Error(`status ${answer[':status']}`)
+  return opened
+}
+
+async function connections(server, count) {
+  const all = []
+  while (all.length < count) all.push(...(await Promise.all(Array.from({ length: Math.min(20, count - all.length) }, server.connect))))
+  return all
+}
+
+async function publish(session, data, headers = {}) {
+  const request = session.request({ ':method': 'POST', ':path': '/channels/demo/bench', 'content-type': 'text/plain', ...headers })
+  request.end(data)
+  const answer = await new Promise((done, failed) => request.once('response', done).once('error', failed))
+  request.resume()
+  if (answer[':status'] !== 200) throw new Error(`status ${answer[':status']}`)
+}
+
+async function memory(name, headers) {
+  await withServer([], async (server) => {
+    const sessions = await connections(server, IDLE / ON_A_CONNECTION)
+    // Each has asked for something before it listens.
+    await Promise.all(sessions.map((session) => publish(session, 'x')))
+    await pause(3_000)
+    const before = server.pss()
+    for (const session of sessions) {
+      const opened = await Promise.all(Array.from({ length: ON_A_CONNECTION }, () => open(session, headers)))
+      for (const one of opened) one.resume()
+    }
+    await pause(3_000)
+    console.log(`${name}: ${kilobytes((server.pss() - before) / IDLE)} each beyond its connection (${IDLE} over ${sessions.length})`)
+  })
+}
+
+async function delay(count, stalled) {
+  await withServer([], async (server) => {
+    const sessions = await connections(server, count)
+    const delays = []
+    let heard = 0
+    let all = () => {}
+    const listeners = sessions.flatMap((session) => Array.from({ length: LISTENERS / count }, () => session))
+    for (const session of listeners) {
+      const one = await open(session, stream)
+      one.on('data', (bytes) => {
+        for (const [, at] of `${bytes}`.matchAll(/^data: t([\d.]+)/gm)) {
+          delays.push(performance.now() - Number(at))
+          heard += 1
+          if (heard === LISTENERS * EVENTS) all()
+        }
+      })
+    }
+    // Who never reads: the window of their streams stays shut.
+    for (const session of await connections(server, stalled)) (await open(session, stream)).pause()
+    const publisher = await server.connect()
+    const done = new Promise((resolve) => (all = resolve))
+    for (let at = 0; at < EVENTS; at += 1) {
+      await publish(publisher, `t${performance.now()}`)
+      await pause(EVERY_MS)
+    }
+    await Promise.race([done, pause(10_000)])
+    delays.sort((one, other) => one - other)
+    const at = (share) => `${delays[Math.floor(share * (delays.length - 1))].toFixed(1)} ms`
+    const beside = stalled ? `, beside ${stalled} who never read` : ''
+    console.log(`${LISTENERS} listeners over ${count} connections${beside}: median ${at(0.5)}, p99 ${at(0.99)}; heard ${heard} of ${LISTENERS * EVENTS}`)
+  })
+}
+
+async function durable(publishers) {
+  await withServer([`--channels=${path.join(home, `kept-${publishers}`)}`], async (server) => {
+    const sessions = await connections(server, Math.ceil(publishers / 64))
+    let published = 0
+    const end = performance.now() + DURABLE_MS
+    const one = async (_, at) => {
+      while (performance.now() < end) {
+        await publish(sessions[at % sessions.length], 'x'.repeat(200))
+        published += 1
+      }
+    }
+    await Promise.all(Array.from({ length: publishers }, one))
+    console.log(`${publishers} publishers at once: ${Math.round((published / DURABLE_MS) * 1000)} events a second on disk before they are answered for`)
+  })
+}
+
+const run = {
+  memory: async () => {
+    await memory('an idle event stream', stream)
+    await memory('an idle WebSocket', socket)
+  },
+  delay: async () => {
+    await delay(20, 0)
+    await delay(LISTENERS, 0)
+  },
+  stall: () => delay(20, STALLED),
+  durable: async () => {
+    for (const publishers of [1, 16, 256]) await durable(publishers)
+  },
+}
+try {
+  for (const part of parts) await run[part]()
+} finally {
+  rmSync(home, { recursive: true, force: true })
+}
