@@ -36,6 +36,7 @@ use http::{Method, StatusCode};
 
 use self::credentials::{Carrier, Token};
 use self::grant::Role;
+use self::origin::Standing;
 use self::selector::Kind;
 use self::subscribe::Wanted;
 use super::{Answer, Body, Moment, plain};
@@ -267,7 +268,7 @@ fn hear(
         .is_some_and(|token| token.carrier == Carrier::Cookie);
     let (grant, speaker) = if way == Way::WebSocket {
         options.origins.check(request, is_cookie)?;
-        both(options, caller, &hub, token.as_ref(), moment)?
+        both(options, request, caller, &hub, token.as_ref(), moment)?
     } else {
         let grant = grant(options, &hub, token.as_ref(), moment)?;
         (grant, Speaker::default())
@@ -309,6 +310,7 @@ fn grant(
 /// What may be heard and said over a WebSocket: its token has to be good for one of the two.
 fn both(
     options: &ChannelOptions,
+    request: &Parts,
     caller: Caller<'_>,
     hub: &Arc<url::Url>,
     token: Option<&Token>,
@@ -322,16 +324,19 @@ fn both(
         Err(_) if speaks.is_some() => Grant::anonymous(options.anonymous.clone().into()),
         Err(refusal) => return Err(refusal),
     };
-    let mut speaker = unsigned(options, caller);
+    let mut speaker = unsigned(options, request, caller);
     speaker.grant = speaks.map(Arc::new);
     Ok((grant, speaker))
 }
 
 /// Somebody without a token.
-fn unsigned(options: &ChannelOptions, caller: Caller<'_>) -> Speaker {
+fn unsigned(options: &ChannelOptions, request: &Parts, caller: Caller<'_>) -> Speaker {
+    // To be on this machine is a credential that the browser adds, as a cookie is: no page of any
+    // origin whatever has it.
+    let is_anybodys = options.origins.standing(request) == Standing::Any;
     Speaker {
         grant: None,
-        unsigned: if caller.is_loopback {
+        unsigned: if caller.is_loopback && !is_anybodys {
             options.unsigned.clone()
         } else {
             Vec::new()
@@ -362,7 +367,7 @@ fn publish(
         .as_ref()
         .is_some_and(|token| token.carrier == Carrier::Cookie);
     options.origins.check(request, is_cookie)?;
-    let mut speaker = unsigned(options, caller);
+    let mut speaker = unsigned(options, request, caller);
     if let Some(token) = &token {
         let hub = credentials::hub(request);
         let grant = token.grant(options, &hub, Role::Publish, moment)?;

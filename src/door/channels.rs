@@ -269,14 +269,22 @@ impl Channels {
         let listener = Listener::new(
             Feed::of(reader, way),
             self.until(subscribe.grant.expires()),
-            self.presences.come(subscribe, heard, true),
+            self.presences
+                .come(subscribe, heard, self.is_told_of(subscribe)),
         );
         Reply::Told(Box::new(answer), Box::new(listener))
     }
 
     /// Notes that somebody converses.
     pub(super) fn conversing(&self, subscribe: &Subscribe) -> Presence {
-        self.presences.come(subscribe, Heard::WebSocket, true)
+        let is_told = self.is_told_of(subscribe);
+        self.presences.come(subscribe, Heard::WebSocket, is_told)
+    }
+
+    /// Returns whether those who may know are told of somebody who hears: only of who has shown a
+    /// token, as each who comes and goes is an event that pushes others out.
+    fn is_told_of(&self, subscribe: &Subscribe) -> bool {
+        self.options.subscriptions && subscribe.grant.is_of_token()
     }
 
     /// Returns how long it is until a time.

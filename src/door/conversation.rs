@@ -27,6 +27,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use self::words::{Request, Wish};
 use super::channels::{Channels, Presence, after, topics};
+use crate::answer::channels::subscribe::SELECTORS_MAX;
 use crate::answer::channels::{Refusal, Subscribe};
 use crate::hub::{After, Event, EventId, PageMax, Read, Reader, poll};
 use crate::web_socket::echo::Echo;
@@ -41,6 +42,8 @@ const PAGE: PageMax = PageMax {
 };
 /// Things done in one go, before others on this thread have their turn.
 const TURN_MAX: usize = 256;
+/// Replays that may be owed to a peer before it is heard again.
+const REPLAYS_MAX: usize = 8;
 /// Soonest and latest that a peer is asked to come again.
 const RETURN_MS: std::ops::Range<u64> = 100..900;
 
@@ -164,7 +167,8 @@ impl<T: Transport> Conversation<T> {
                 self.socket.close(&close);
                 continue;
             }
-            if hearing.publishing.is_none() {
+            // What is owed comes before what else is asked.
+            if hearing.publishing.is_none() && hearing.replays.len() < REPLAYS_MAX {
                 match self.socket.poll_next(cx) {
                     Poll::Ready(Some(Message::Text(text))) => {
                         hearing.heed(&text);
@@ -231,7 +235,6 @@ impl Hearing {
             && until.as_mut().poll(cx).is_ready()
         {
             self.until = None;
-            self.events.clear();
             self.leave(Close::new(CloseCode::POLICY, "the token has expired"));
             return self.answers.pop_front();
         }
@@ -290,9 +293,11 @@ impl Hearing {
             offset: event.id.offset - 1,
             ..event.id
         });
-        let replayed = self.replays.front().map(|(_, replay)| replay.cursor());
+        let replayed = self.replays.iter().map(|(_, replay)| replay.cursor());
         let cursor = unsent
-            .or(replayed)
+            .into_iter()
+            .chain(replayed)
+            .min()
             .or_else(|| self.together.as_mut().map(latest))
             .unwrap_or_else(|| self.channels.hub().cursor());
         self.events.clear();
@@ -339,6 +344,10 @@ impl Hearing {
         start: Option<&str>,
         reference: Option<&words::Reference>,
     ) -> Result<(), Refusal> {
+        if names.len() > SELECTORS_MAX {
+            return Err(words::too_many());
+        }
+        self.catch_up();
         let known = |name: &&String| {
             let mut selectors = self.subscribe.selectors.iter();
             !selectors.any(|selector| selector.text() == name.as_str())
@@ -417,6 +426,21 @@ impl Hearing {
             }
         }));
         Ok(())
+    }
+
+    /// Goes on to the present, as far as one page does: what is heard from now on begins there.
+    fn catch_up(&mut self) {
+        let Some(together) = &mut self.together else {
+            return;
+        };
+        if !self.replays.is_empty() {
+            return;
+        }
+        match together.read_now(PAGE) {
+            Read::Events(events) => self.events.extend(events),
+            Read::Gap(gap) => self.answers.push_back(words::gap(&gap)),
+            Read::Nothing | Read::TooSlow => {}
+        }
     }
 
     /// Reads all that is heard together, from where that was.

@@ -41,7 +41,7 @@ pub enum Way {
 /// ```text
 ///   Opening ──retry:, id:──▶ Telling ──hub closed, or Feed::close──▶ Leaving ──retry:──▶ Gone
 ///                             │   ▲    or too slow
-///                             └───┘ events, a gap, or a heartbeat
+///                             └───┘ events, a gap, or a heartbeat; Feed::cut: retry: at once
 /// ```
 #[derive(Debug)]
 pub struct Feed {
@@ -57,6 +57,7 @@ enum State {
     Opening,
     Telling,
     Leaving,
+    Cut,
     Gone,
 }
 
@@ -87,8 +88,15 @@ impl Feed {
     /// Ends it without waiting: after what has happened so far, a last piece says when to come
     /// again.
     pub fn close(&mut self) {
-        if self.state != State::Gone {
+        if !matches!(self.state, State::Cut | State::Gone) {
             self.state = State::Leaving;
+        }
+    }
+
+    /// Ends it at once, whatever has happened: the reader may hear no more.
+    pub fn cut(&mut self) {
+        if self.state != State::Gone {
+            self.state = State::Cut;
         }
     }
 
@@ -101,6 +109,7 @@ impl Feed {
                     self.opening()
                 }
                 State::Telling | State::Leaving => ready!(self.poll_tell(cx)),
+                State::Cut => self.leave(),
                 State::Gone => return Poll::Ready(None),
             };
             if !piece.is_empty() {

@@ -339,6 +339,15 @@ mod tests {
         assert!(text(&piece).starts_with("{\"event\":\"close\",\"cursor\":\"5.3\",\"retry\":"));
         assert!(poll_fn(|cx| feed.poll_next(cx)).await.is_none());
 
+        let mut feed = Feed::of(reader(&hub, After::Earliest), Way::Lines(now));
+        feed.cut();
+        let piece = poll_fn(|cx| feed.poll_next(cx)).await.unwrap();
+        assert!(
+            text(&piece).contains("\"close\""),
+            "nothing that is kept is told"
+        );
+        assert!(poll_fn(|cx| feed.poll_next(cx)).await.is_none());
+
         let mut feed = Feed::of(reader(&hub, After::Earliest), Way::Raw);
         let piece = poll_fn(|cx| feed.poll_next(cx)).await.unwrap();
         assert_eq!(text(&piece), "one \"1\" \0\nthree\n");

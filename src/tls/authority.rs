@@ -91,6 +91,10 @@ impl Name {
             return Some(Self::Address(address));
         }
         let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+        // One final dot is the root's; what comes before it is no name if it ends so again.
+        if name.ends_with('.') {
+            return None;
+        }
         DnsName::try_from(name.as_str()).ok()?;
         Some(Self::Dns(name))
     }

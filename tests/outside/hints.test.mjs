@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { chromium, firefox, visit, withBrowser } from './lib/browser.mjs'
+import { chromium, firefox, settledOf, visit, withBrowser } from './lib/browser.mjs'
 import { hidden, hiddenIsWhole, ownPages, ownSite } from './lib/fixtures.mjs'
 import { withServer } from './lib/forerun.mjs'
 import { writeSite } from './lib/tools.mjs'
@@ -40,10 +40,10 @@ for (const kind of [chromium, firefox]) {
     test(`${kind.name} shows every page of site/ without a complaint, and fetches nothing twice, ${how}`, options, async (t) => {
       const pages = ownPages()
       const hinted = []
-      const server = await withServer(ownSite, args, async (server) => {
+      const server = await withServer(ownSite, [...args, '--demo'], async (server) => {
         await withBrowser(kind, server, {}, async (browser) => {
           for (const target of pages) {
-            const { context, page, complaints } = await visit(browser, server.origin + target)
+            const { context, page, complaints } = await visit(browser, server.origin + target, settledOf(target))
             assert.deepEqual(complaints, [], target)
             hinted.push(`${target} ${await page.evaluate(countHinted)}`)
             await context.close()

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
-import { assertNotAskedFor, chromium103, open, pushesOf, visit, withBrowser } from './lib/browser.mjs'
+import { assertNotAskedFor, chromium103, open, pushesOf, settledOf, visit, withBrowser } from './lib/browser.mjs'
 import { hidden, hiddenIsWhole, hiddenNeeds, ownPages, ownSite } from './lib/fixtures.mjs'
 import { withServer } from './lib/forerun.mjs'
 import { edit, scratch, writeSite } from './lib/tools.mjs'
@@ -12,9 +12,9 @@ const skip = chromium103.lacks()
 const options = { skip, timeout: 120_000 }
 
 /** Runs `use(browser, server)` and returns the pushes that the netlog tells of, and the server. */
-async function logged(root, use) {
+async function logged(root, use, flags = []) {
   const netlog = path.join(scratch('netlog'), 'netlog.json')
-  const server = await withServer(root, [], async (server) => {
+  const server = await withServer(root, flags, async (server) => {
     await withBrowser(chromium103, server, { netlog }, (browser) => use(browser, server))
     return server
   })
@@ -78,10 +78,11 @@ test('Chromium 103: who comes back later is pushed nothing that is in the cache'
 for (const target of skip ? ['/'] : ownPages()) {
   test(`Chromium 103 adopts each push of site${target}`, options, async (t) => {
     const outcome = await logged(ownSite, async (browser, server) => {
-      const { page, complaints } = await visit(browser, server.origin + target)
+      const settled = settledOf(target)
+      const { page, complaints } = await visit(browser, server.origin + target, settled)
       assert.deepEqual(complaints, [])
-      await page.reload({ waitUntil: 'networkidle0' })
-    })
+      await page.reload({ waitUntil: settled })
+    }, ['--demo'])
     assertAllAdopted(outcome)
     const seen = outcome.pushes.map((push) => push.url)
     assert.equal(new Set(seen).size, seen.length, 'the reload was pushed something again')

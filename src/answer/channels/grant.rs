@@ -168,7 +168,7 @@ impl Grant {
     }
 
     /// Returns whether a token was shown, and was good.
-    pub(super) fn is_of_token(&self) -> bool {
+    pub fn is_of_token(&self) -> bool {
         matches!(self.public, Public::All)
     }
 

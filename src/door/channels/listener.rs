@@ -43,7 +43,7 @@ impl Listener {
         {
             // Their token has expired: they come again with another.
             self.until = None;
-            self.feed.close();
+            self.feed.cut();
         }
         self.feed.poll_next(cx)
     }

@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::answer::channels::subscribe::SELECTORS_MAX;
 use crate::answer::channels::{Publication, Refusal};
 use crate::hub::{EventId, Gap};
 use crate::web_socket::Frame;
@@ -176,6 +177,15 @@ pub(super) fn published(
 
 pub(super) fn error(text: &str, reference: Option<&Reference>) -> Frame {
     frame(json!({"event": "error", "error": text}), reference)
+}
+
+pub(super) fn too_many() -> Refusal {
+    Refusal {
+        status: StatusCode::BAD_REQUEST,
+        text: format!("at most {SELECTORS_MAX} channels are taken at once: say it in parts").into(),
+        challenge: None,
+        field: None,
+    }
 }
 
 pub(super) fn not_heard(name: &str) -> Refusal {

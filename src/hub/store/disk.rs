@@ -231,6 +231,8 @@ impl<V: Volume> Writer<V> {
         }
         let kept = self.keep(&events);
         if kept.is_ok() {
+            // Before these drop others: what the new file says of the lost is from before.
+            self.segments.compact(&self.hub);
             self.hub.insert_all(events);
         }
         for (published, answer) in answers {
@@ -239,9 +241,6 @@ impl<V: Volume> Writer<V> {
             // Whoever does not wait any more has published nevertheless.
             let _ = answer.send(result.map(|()| published));
         }
-        if kept.is_ok() {
-            self.segments.compact(&self.hub);
-        }
     }
 
     fn keep(&mut self, events: &[(Instant, Arc<Event>)]) -> Result<(), PublishError> {
@@ -249,7 +248,12 @@ impl<V: Volume> Writer<V> {
             return Ok(());
         }
         let events: Vec<_> = events.iter().map(|(_, event)| Arc::clone(event)).collect();
-        let losses = || self.hub.with_log(|log| log.losses());
+        let losses = || {
+            self.hub.with_log(|log| {
+                log.trim(Instant::now());
+                log.losses()
+            })
+        };
         let kept = self.segments.append(&events, losses);
         match &kept {
             Ok(()) if self.is_failing => tracing::info!("events are kept again"),

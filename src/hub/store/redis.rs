@@ -413,9 +413,18 @@ impl Node {
             let event = Arc::new(Event::new(id, stored.publication()));
             events.push((at.checked_sub(age).unwrap_or(at), event));
         }
+        // Whoever is woken by what comes behind a hole has to find the hole.
+        let first = events
+            .first()
+            .map_or(u64::MAX, |(_, event)| event.id.offset);
+        let lose = || self.hub.with_log(|log| log.lose_all_through(lost_through));
+        let is_ahead = lost_through < first;
+        if lost_through > 0 && is_ahead {
+            lose();
+        }
         self.hub.insert_all(events);
-        if lost_through > 0 {
-            self.hub.with_log(|log| log.lose_all_through(lost_through));
+        if lost_through > 0 && !is_ahead {
+            lose();
         }
     }
 }

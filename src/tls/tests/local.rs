@@ -321,6 +321,14 @@ fn a_place_that_cannot_be_written_is_said() {
         let this user write there, or give a certificate with --certificate and --key");
 }
 
+#[test]
+fn a_name_with_two_final_dots_is_none() {
+    let place = Place::empty();
+    let tls = place.open_local(&["a..", "b."], now());
+    assert!(place.warnings(&tls).contains("`a..` is no name"));
+    assert!(tls.covers("b"));
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(64))]
 

@@ -107,17 +107,20 @@ function wrapped(through, executable, home) {
   return script
 }
 
+/** When a page of the built-in site is settled: those below /after/ listen for as long as they are open. */
+export const settledOf = (target) => (target.startsWith('/after/') ? 'load' : 'networkidle0')
+
 /**
  * Opens a page in a context of its own (no cache, no connections yet) and waits until its network
- * is idle. Returns the page, what it complained of, and every URL it fetched, in order.
+ * is idle, or as `settled` says. Returns the page, what it complained of, and every URL it fetched, in order.
  */
-export async function visit(browser, url) {
+export async function visit(browser, url, settled) {
   const context = await (browser.createBrowserContext ?? browser.createIncognitoBrowserContext).call(browser)
-  return { context, ...(await open(context, url)) }
+  return { context, ...(await open(context, url, settled)) }
 }
 
 /** The same in the context of the user, whose cache outlives the browser. */
-export async function open(context, url) {
+export async function open(context, url, settled = 'networkidle0') {
   const page = await context.newPage()
   const seen = { page, complaints: [], fetched: [] }
   page.on('console', (message) => {
@@ -127,7 +130,7 @@ export async function open(context, url) {
   page.on('requestfailed', (request) => seen.complaints.push(`${request.url()}: ${request.failure()?.errorText}`))
   page.on('request', (request) => seen.fetched.push(request.url()))
   page.on('load', () => (seen.fetchedBeforeLoad = seen.fetched.length))
-  await page.goto(url, { waitUntil: 'networkidle0', timeout: 30_000 })
+  await page.goto(url, { waitUntil: settled, timeout: 30_000 })
   return seen
 }
 
