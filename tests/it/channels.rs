@@ -663,6 +663,11 @@ async fn what_is_not_understood_is_answered_and_the_socket_stays() {
         let told = hear(&world, &mut socket).await;
         assert_eq!(told["event"], "error", "{text}");
     }
+    // However often one is named that is heard already.
+    let many = format!("{{\"subscribe\":[{}]}}", ["\"demo/a\""; 101].join(","));
+    socket.send(&Frame::text(&many)).unwrap();
+    let told = hear(&world, &mut socket).await;
+    assert_eq!(told["event"], "error");
     socket.send(&Frame::binary(b"x")).unwrap();
     let End::Closed(Some(close)) = ended(&world, &mut socket).await else {
         panic!("no farewell")
