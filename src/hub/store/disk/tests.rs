@@ -69,6 +69,36 @@ fn found(hub: &Arc<Hub>, topics: Topics, after: u64) -> (bool, Vec<(u64, String)
     }
 }
 
+/// Readers are told of what was dropped for its age, however often the server starts in between.
+#[test]
+fn what_is_too_old_at_a_start_is_missed_aloud_ever_after() {
+    let second = std::time::Duration::from_secs(1);
+    let limits = Limits {
+        age_max: second,
+        ..Limits::default()
+    };
+    let disk = Simulated::default();
+    let start = |now| Writer::open(disk.clone(), 7, limits, now, 2000).unwrap();
+    // Zero is no time.
+    let (published, time_ms) = (NOW + second, 1000);
+    let mut writer = start(published);
+    for number in 0..10 {
+        let old = Publication {
+            time_ms,
+            ..Publication::new("a", number.to_string().repeat(500))
+        };
+        publish(&mut writer, vec![old]).remove(0).unwrap();
+    }
+    drop(writer);
+    for restart in 0..3 {
+        let mut writer = start(published + 2 * second);
+        assert!(found(&writer.hub, Topics::named(["a"]), 1).0, "{restart}");
+        drop(writer);
+        writer = start(published + 2 * second);
+        say(&mut writer, "b", "new").unwrap();
+    }
+}
+
 #[test]
 fn everything_of_an_event_survives() {
     let disk = Simulated::default();
