@@ -1,10 +1,10 @@
 //! Whose turn it is to send.
 //!
 //! h2 sends whatever stream has data, round robin. Here each body waits in one queue ordered by
-//! class (RFC 9218 urgency, refined) and turn, and h2 is given one frame per stream and drive, only
-//! with capacity assigned: there is nothing left inside it to reorder. A body that is not
-//! incremental keeps its turn; an incremental one takes a new turn for every frame, so only those
-//! share (RFC 9218 section 10).
+//! class (RFC 9218 urgency, refined) and turn, and h2 is given one frame per stream and drive, or
+//! several of one stream alone, only with capacity assigned: there is nothing left inside it to
+//! reorder. A body that is not incremental keeps its turn; an incremental one takes a new turn for
+//! every frame, so only those share (RFC 9218 section 10).
 //!
 //! ```text
 //!           add                    send_data, end
@@ -25,8 +25,8 @@ use h2::{Reason, SendStream};
 use crate::access_log::Entry;
 use crate::door::body::Source;
 
-/// Payload of a frame: the least that every peer takes (RFC 9113 section 4.2).
-pub(super) const FRAME_LENGTH: usize = 16 * 1024;
+/// Payload of a frame: the most that, with its header (RFC 9113 section 4.1), fills a TLS record.
+pub(super) const FRAME_LENGTH: usize = 16 * 1024 - 9;
 /// Room that is not worth a frame.
 pub(super) const SCRAP: usize = 1024;
 /// Bytes that may bypass the queue between two drains.
@@ -82,9 +82,9 @@ type Key = (Class, u64);
 /// The bodies of one connection.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    ready: BTreeMap<Key, Queued>,
-    stalled: BTreeMap<Key, Queued>,
-    reading: BTreeMap<Key, Queued>,
+    ready: BTreeMap<Key, Box<Queued>>,
+    stalled: BTreeMap<Key, Box<Queued>>,
+    reading: BTreeMap<Key, Box<Queued>>,
     next_turn: u64,
     drive: u64,
     reads: u64,
@@ -146,13 +146,15 @@ impl Schedule {
             .min(self.bypass);
         match bypassed {
             Progress::Done => self.finish(queued),
-            Progress::Some | Progress::NoCapacity | Progress::Reading => self.wait(queued),
+            Progress::Some | Progress::NoCapacity | Progress::Reading => {
+                self.wait(Box::new(queued));
+            }
         }
     }
 
     /// Takes a body whose place among others matters, however small it is.
     pub(super) fn queue(&mut self, job: Job) {
-        let queued = self.count(job);
+        let queued = Box::new(self.count(job));
         self.wait(queued);
     }
 
@@ -166,7 +168,7 @@ impl Schedule {
         }
     }
 
-    fn wait(&mut self, queued: Queued) {
+    fn wait(&mut self, queued: Box<Queued>) {
         let key = (queued.job.turn.class, self.turn());
         self.ready.insert(key, queued);
         if self.ready.len() + self.stalled.len() > self.sweep_above {
@@ -196,7 +198,7 @@ impl Schedule {
                 }
                 Err(error) => {
                     give_up(&mut queued.job.stream, &error);
-                    self.finish(queued);
+                    self.finish(*queued);
                 }
             }
         }
@@ -221,11 +223,10 @@ impl Schedule {
             let Some(mut queued) = self.ready.remove(&key) else {
                 break;
             };
-            let before = queued.sent;
             // More than there is room for would delay what is asked for meanwhile.
-            let outcome = self.send(cx, &mut queued, room - given);
-            given += usize::try_from(queued.sent - before).unwrap_or(usize::MAX);
-            any |= queued.sent > before || matches!(outcome, Progress::Done);
+            let (sent, outcome) = self.send_in_turn(cx, &mut queued, room - given);
+            given += sent;
+            any |= sent > 0 || matches!(outcome, Progress::Done);
             match outcome {
                 Progress::Some => self.take_another_turn(key, queued),
                 Progress::Reading => {
@@ -237,7 +238,11 @@ impl Schedule {
                     }
                     self.stalled.insert(key, queued);
                 }
-                Progress::Done | Progress::NoCapacity => self.finish(queued),
+                Progress::Done | Progress::NoCapacity => self.finish(*queued),
+            }
+            if sent > FRAME_LENGTH {
+                // h2 would send another body's frames among these.
+                break;
             }
         }
         self.drive += 1;
@@ -292,7 +297,7 @@ impl Schedule {
         for queue in [&mut self.ready, &mut self.stalled, &mut self.reading] {
             for queued in std::mem::take(queue).into_values() {
                 self.sent.cancelled += u64::from(queued.job.pushed);
-                self.done.extend(entry(queued));
+                self.done.extend(entry(*queued));
             }
         }
     }
@@ -322,7 +327,7 @@ impl Schedule {
         self.next_turn
     }
 
-    fn take_another_turn(&mut self, (class, turn): Key, mut queued: Queued) {
+    fn take_another_turn(&mut self, (class, turn): Key, mut queued: Box<Queued>) {
         queued.drive = self.drive;
         let key = match queued.job.turn.switch {
             Some((offset, next)) if queued.sent >= offset => {
@@ -333,6 +338,27 @@ impl Schedule {
             _ => (class, turn),
         };
         self.ready.insert(key, queued);
+    }
+
+    /// Gives h2 up to `room` bytes of a body, but one frame if it shares its turns. Returns how many.
+    fn send_in_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        queued: &mut Queued,
+        room: usize,
+    ) -> (usize, Progress) {
+        let turn = queued.job.turn;
+        let mut sent = 0;
+        loop {
+            let before = queued.sent;
+            let outcome = self.send(cx, queued, room - sent);
+            sent += usize::try_from(queued.sent - before).unwrap_or(usize::MAX);
+            let switches = turn.switch.is_some_and(|(offset, _)| queued.sent >= offset);
+            let shares = turn.incremental || switches;
+            if shares || sent + SCRAP >= room || !matches!(outcome, Progress::Some) {
+                return (sent, outcome);
+            }
+        }
     }
 
     /// Gives h2 at most one frame of a body, and no more than `room` bytes.
@@ -400,7 +426,7 @@ impl Schedule {
                 .remove(&key)
                 .or_else(|| self.stalled.remove(&key))
             {
-                self.finish(queued);
+                self.finish(*queued);
             }
         }
     }
