@@ -223,6 +223,9 @@ pub struct Promise {
     pub key: u64,
 }
 
+/// What answers a request: [`answer`], or a double of it.
+pub type Handler = fn(&Parts, &Peer<'_>, &Site, Options, &Moment) -> Answer;
+
 /// Returns the answer to a request.
 pub fn answer(
     request: &Parts,

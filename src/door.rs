@@ -11,9 +11,11 @@ pub mod sign_in;
 
 use std::io;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Version, header, uri};
 
@@ -28,8 +30,8 @@ use crate::answer::listing;
 use crate::answer::live::Received;
 use crate::answer::route::{self, Asked, Wanted};
 use crate::answer::{
-    self, Action, Admission, Answer, Authority, Held, LivePage, Moment, Options, Peer, Piece,
-    Pushes, Streamed, Unencoded,
+    self, Action, Admission, Answer, Authority, Handler, Held, LivePage, Moment, Options, Peer,
+    Piece, Pushes, Streamed, Unencoded,
 };
 use crate::metrics::{Count, Metrics, REASONS_MAX};
 use crate::site::plan::Skip;
@@ -48,6 +50,8 @@ const LOOKS_MAX: usize = 4;
 pub struct Service {
     /// The site.
     pub site: Arc<SiteRoot>,
+    /// What answers requests for what is in it.
+    pub handler: Handler,
     /// The certificate in force: which authorities are ours.
     pub tls: Arc<Tls>,
     /// What the server was told to do.
@@ -94,6 +98,10 @@ pub struct Seen<'a> {
 impl Service {
     /// Returns a snapshot that is fit to answer a request from, if none has to be waited for.
     pub fn ready(&self, request: &Parts) -> Option<Arc<Site>> {
+        guarded(|| self.at_hand(request)).flatten()
+    }
+
+    fn at_hand(&self, request: &Parts) -> Option<Arc<Site>> {
         if self.unverified(request).is_some() {
             return None;
         }
@@ -119,8 +127,13 @@ impl Service {
         route::is_sent_elsewhere(&site, asked).then_some(site)
     }
 
-    /// Returns a snapshot that is fit to answer a request from, and whether that may be done.
-    pub async fn prepare(&self, request: &Parts, peer: IpAddr) -> (Arc<Site>, Admission) {
+    /// Returns a snapshot that is fit to answer a request from, and whether that may be done; none
+    /// if a defect of ours is in the way.
+    pub async fn prepare(&self, request: &Parts, peer: IpAddr) -> Option<(Arc<Site>, Admission)> {
+        guarded_while(self.make_ready(request, peer)).await
+    }
+
+    async fn make_ready(&self, request: &Parts, peer: IpAddr) -> (Arc<Site>, Admission) {
         let admission = self.verify(request, peer).await;
         if admission != Admission::Granted {
             return (self.site.snapshot(), admission);
@@ -179,8 +192,20 @@ impl Service {
         }
     }
 
-    /// Returns the answer to a request.
+    /// Returns the answer to a request: 500 if a defect of ours is in the way.
     pub fn answer(
+        &self,
+        request: &Parts,
+        received: &Received,
+        peer: &Peer<'_>,
+        seen: Seen<'_>,
+        moment: &Moment,
+    ) -> Answer {
+        guarded(|| self.answered(request, received, peer, seen, moment))
+            .unwrap_or_else(|| answer::failed(moment))
+    }
+
+    fn answered(
         &self,
         request: &Parts,
         received: &Received,
@@ -199,7 +224,7 @@ impl Service {
                     live: seen.live,
                     ..self.options
                 };
-                let mut answer = answer::answer(request, peer, seen.site, options, moment);
+                let mut answer = (self.handler)(request, peer, seen.site, options, moment);
                 for Unencoded { asset, coding } in answer.unencoded.drain(..) {
                     self.site.encode(&asset, coding);
                 }
@@ -217,9 +242,21 @@ impl Service {
         channels.filter(|channels| channels.is_reserved(request.uri.path()))
     }
 
-    /// Returns what channels have to say to a request that is theirs, if it may be answered.
-    /// `receive` reads its body.
+    /// Returns what channels have to say to a request that is theirs, if it may be answered: 500 if
+    /// a defect of ours is in the way. `receive` reads its body.
     pub async fn reply(
+        &self,
+        channels: &Arc<Channels>,
+        request: &Parts,
+        from: From<'_>,
+        receive: impl AsyncFnOnce(usize) -> Received,
+    ) -> Reply {
+        guarded_while(self.replied(channels, request, from, receive))
+            .await
+            .unwrap_or_else(|| Reply::Answered(Box::new(answer::failed(&self.moment()))))
+    }
+
+    async fn replied(
         &self,
         channels: &Arc<Channels>,
         request: &Parts,
@@ -439,6 +476,19 @@ pub fn answer_plainly(
         informed: false,
     };
     service.answer(request, received, &peer, seen, moment)
+}
+
+/// Returns what something returns, or nothing if it panics, which has been reported by then. A
+/// defect of ours that one request meets must not take the others along on its connection.
+///
+/// What is shared stands behind locks that a panic does not close, and is never left half done.
+pub fn guarded<T>(act: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(act)).ok()
+}
+
+/// The same of what has to be waited for.
+async fn guarded_while<T>(act: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(act).catch_unwind().await.ok()
 }
 
 /// How often a door may try to open a file anew.

@@ -259,14 +259,18 @@ async fn respond(
     let mut tries = 0;
     loop {
         let live = service.live_page();
-        let (site, admission) = match service.ready(&request) {
-            Some(site) => (site, service.admission(&request)),
+        let prepared = match service.ready(&request) {
+            Some(site) => Some((site, service.admission(&request))),
             None => service.prepare(&request, peer).await,
         };
         let moment = service.moment();
-        let seen = Seen { site: &site, live };
-        let mut answer =
-            door::answer_plainly(&service, &request, &received, admission, seen, &moment);
+        let mut answer = match &prepared {
+            Some((site, admission)) => {
+                let seen = Seen { site, live };
+                door::answer_plainly(&service, &request, &received, *admission, seen, &moment)
+            }
+            None => answer::failed(&moment),
+        };
         if let Some(action) = answer.action.take() {
             service.act(action);
         }

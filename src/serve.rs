@@ -182,6 +182,7 @@ async fn serve(
     };
     let service = Arc::new(Service {
         site: Arc::new(site),
+        handler: answer::answer,
         tls: Arc::new(tls),
         options: options.answer,
         live,

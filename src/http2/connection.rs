@@ -212,6 +212,8 @@ enum Taken {
 enum Prepared {
     Site(Asked),
     File(Asked, Box<Answer>, io::Result<Source>),
+    /// It cannot be answered, for reasons of ours.
+    Failed(Parts, SendResponse<Bytes>),
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
@@ -463,7 +465,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let (service, peer) = (Arc::clone(&self.service), self.peer);
         self.preparing.push(Box::pin(async move {
             let received = receive(body, wanted_bytes_max).await;
-            let (site, admission) = service.prepare(&request, peer).await;
+            let Some((site, admission)) = service.prepare(&request, peer).await else {
+                return Prepared::Failed(request, respond);
+            };
             Prepared::Site(Asked {
                 admission,
                 request,
@@ -491,7 +495,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             held: &self.held,
             informed: false,
         };
-        preload::early(request, &peer, &site, self.service.options)
+        let options = self.service.options;
+        door::guarded(|| preload::early(request, &peer, &site, options)).flatten()
     }
 
     fn poll_prepared(&mut self, cx: &mut Context<'_>) -> bool {
@@ -511,6 +516,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     self.spend(cx, asked, *answer, Some(source));
                 }
                 Prepared::File(asked, _, Err(error)) => self.reopen(cx, asked, &error),
+                Prepared::Failed(request, respond) => self.fail(cx, &request, respond),
             }
         }
         progress
@@ -521,12 +527,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         asked.reopened += 1;
         if !door::may_reopen(asked.reopened) {
             tracing::warn!(target = answer::target(&asked.request), %error, "cannot open a file");
-            let failed = answer::failed(&self.moment);
-            return self.spend(cx, asked, failed, None);
+            return self.fail(cx, &asked.request, asked.respond);
         }
         let (service, peer) = (Arc::clone(&self.service), self.peer);
         self.preparing.push(Box::pin(async move {
-            (asked.site, asked.admission) = service.prepare(&asked.request, peer).await;
+            let Some(prepared) = service.prepare(&asked.request, peer).await else {
+                return Prepared::Failed(asked.request, asked.respond);
+            };
+            (asked.site, asked.admission) = prepared;
             Prepared::Site(asked)
         }));
     }
@@ -581,6 +589,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 }));
             }
         }
+    }
+
+    fn fail(&mut self, cx: &mut Context<'_>, request: &Parts, respond: SendResponse<Bytes>) {
+        let failed = answer::failed(&self.moment);
+        self.write(cx, request, respond, failed, None);
     }
 
     fn spend(&mut self, cx: &mut Context<'_>, asked: Asked, answer: Answer, body: Option<Source>) {

@@ -29,7 +29,7 @@ use super::page_load::page::{Page, Parsed};
 use super::page_load::{self, Cache, LoadOptions};
 use super::timeline::Timeline;
 use crate::access_log::AccessLog;
-use crate::answer::Options;
+use crate::answer::{self, Options};
 use crate::door::Service;
 use crate::door::limits::{Buffers, Limits};
 use crate::http2::connection;
@@ -291,6 +291,7 @@ impl Stage {
     ) -> Timeline {
         let service = Arc::new(Service {
             site: Arc::clone(site),
+            handler: answer::answer,
             tls: Arc::clone(&self.tls),
             options: Options {
                 deliver: run.delivery.deliver(),

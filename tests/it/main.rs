@@ -21,6 +21,7 @@ mod world;
 
 mod authorization;
 mod channels;
+mod defects;
 mod downloads;
 mod drain;
 mod editing;

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use forerun::access_log::{AccessLog, Entry, LINES_WAITING_MAX};
-use forerun::answer::Options;
+use forerun::answer::{self, Handler, Options};
 use forerun::door::Service;
 use forerun::door::channels::Channels;
 use forerun::door::limits::{Buffers, Limits};
@@ -80,6 +80,7 @@ pub(crate) struct World {
     client: ClientOptions,
     site: SiteOptions,
     options: Options,
+    handler: Handler,
     limits: Limits,
     metrics: Arc<Metrics>,
     live: Option<Live>,
@@ -143,6 +144,7 @@ impl World {
             client: ClientOptions::default(),
             site: SiteOptions::new(root),
             options: Options::default(),
+            handler: answer::answer,
             limits: Limits::default(),
             metrics: Arc::default(),
             live: None,
@@ -176,6 +178,12 @@ impl World {
     /// Says how the server answers.
     pub(crate) fn server(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.options);
+        self
+    }
+
+    /// Says what answers.
+    pub(crate) fn handler(mut self, handler: Handler) -> Self {
+        self.handler = handler;
         self
     }
 
@@ -437,6 +445,7 @@ impl World {
         let service = self.service.get_or_insert_with(|| {
             Arc::new(Service {
                 site: Arc::new(SiteRoot::open(self.site.clone()).unwrap()),
+                handler: self.handler,
                 tls: TLS.0.clone(),
                 options: self.options,
                 live: self.live.take(),

@@ -22,8 +22,8 @@ use super::found::{Cost, Heard, Way};
 use super::listen::{self, Line, Record};
 use super::schedule::{self, IDLE};
 use crate::access_log::AccessLog;
-use crate::answer::Options;
 use crate::answer::channels::ChannelOptions;
+use crate::answer::{self, Options};
 use crate::door::Service;
 use crate::door::channels::rates::Rate;
 use crate::door::channels::{self, Channels, Setting};
@@ -113,6 +113,7 @@ impl Scene<'_> {
     fn service(&self, channels: Arc<Channels>, metrics: Arc<Metrics>) -> Arc<Service> {
         Arc::new(Service {
             site: Arc::clone(self.stage.any_site()),
+            handler: answer::answer,
             tls: Arc::clone(&self.stage.tls),
             options: Options::default(),
             live: None,
