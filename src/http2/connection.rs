@@ -22,7 +22,7 @@ use futures_util::stream::FuturesUnordered;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::request::Parts;
-use http::{Request, Version};
+use http::{Request, StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
@@ -369,6 +369,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     fn write_log(&mut self) {
+        let unread = std::mem::take(&mut self.outbox.borrow_mut().told().unread);
+        for _ in 0..unread {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            door::note_unread(&self.service, self.peer, Version::HTTP_2, status);
+        }
         let told = self.feeds.done().chain(self.tunnels.done());
         for entry in self.schedule.done().chain(told) {
             self.service.log.write(entry);

@@ -76,6 +76,8 @@ pub(super) struct PeerTold {
     /// Whether headers or bytes of an answer were written since that was last taken: what only
     /// acknowledges a peer's frames is no answer.
     pub(super) answered: bool,
+    /// How many requests h2 has answered by itself since that was last taken.
+    pub(super) unread: u32,
     /// Bytes of DATA the peer's connection window still takes.
     pub(super) window: i64,
     /// The highest promised stream id that has been written.
@@ -107,6 +109,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
                 enable_push: true,
                 leaving: false,
                 answered: false,
+                unread: 0,
                 window: WINDOW_INITIAL,
                 promised: 0,
                 priorities: Vec::new(),
@@ -194,6 +197,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
                 peer.answered |= length > 0;
             }
             Told::Headers => peer.answered = true,
+            Told::Bare => {
+                peer.answered = true;
+                peer.unread += 1;
+            }
             Told::Promised(id) => peer.promised = peer.promised.max(id),
             _ => {}
         });
@@ -235,7 +242,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
                         peer.refused.push(id);
                     }
                 }
-                Told::Data(_) | Told::Headers | Told::Promised(_) => {}
+                Told::Data(_) | Told::Headers | Told::Bare | Told::Promised(_) => {}
             });
         Poll::Ready(Ok(()))
     }

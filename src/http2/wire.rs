@@ -10,6 +10,9 @@
 const HEADER_LENGTH: usize = 9;
 /// Bytes of a payload kept for reading: a SETTINGS of 42 entries, a PRIORITY_UPDATE of 252 bytes.
 const PAYLOAD_KEPT_MAX: usize = 256;
+/// Bytes of a block that is nothing but a status: what h2 writes of its table's size, and a literal
+/// of three digits.
+const BARE_MAX: usize = 13;
 /// The client connection preface (RFC 9113 section 3.4).
 const PREFACE_LENGTH: usize = 24;
 
@@ -23,6 +26,7 @@ const WINDOW_UPDATE: u8 = 0x8;
 const PRIORITY_UPDATE: u8 = 0x10;
 
 const ACK: u8 = 0x1;
+const END_STREAM: u8 = 0x1;
 const SETTINGS_ENABLE_PUSH: u16 = 0x2;
 const REFUSED_STREAM: u32 = 0x7;
 
@@ -33,6 +37,9 @@ pub(super) enum Told {
     Data(u32),
     /// A HEADERS, as far as it is one frame.
     Headers,
+    /// The same, and an answer that is nothing but its status. All of ours have a date, so it is
+    /// h2's own: it answers a header that is too large, and does not tell.
+    Bare,
     /// `SETTINGS_ENABLE_PUSH` (RFC 9113 section 6.5.2).
     EnablePush(bool),
     /// A WINDOW_UPDATE of the connection.
@@ -52,6 +59,7 @@ pub(super) enum Told {
 /// A reader of frames that are cut anywhere.
 #[derive(Debug)]
 pub(super) struct Frames {
+    is_server: bool,
     skip: usize,
     header: [u8; HEADER_LENGTH],
     header_have: usize,
@@ -63,6 +71,7 @@ impl Frames {
     /// Follows what a client sends: the preface, then frames.
     pub(super) fn of_client() -> Self {
         Self {
+            is_server: false,
             skip: PREFACE_LENGTH,
             ..Self::of_server()
         }
@@ -71,6 +80,7 @@ impl Frames {
     /// Follows what a server sends: frames from the first byte.
     pub(super) fn of_server() -> Self {
         Self {
+            is_server: true,
             skip: 0,
             header: [0; HEADER_LENGTH],
             header_have: 0,
@@ -120,8 +130,16 @@ impl Frames {
         match self.kind() {
             WINDOW_UPDATE => self.stream_id() == 0,
             RST_STREAM => self.stream_id().is_multiple_of(2),
+            HEADERS => self.is_server && self.is_short_end(),
             kind => matches!(kind, SETTINGS | PUSH_PROMISE | PRIORITY_UPDATE),
         }
+    }
+
+    /// Returns whether a HEADERS ends its stream, in a few bytes.
+    fn is_short_end(&self) -> bool {
+        let [a, b, c, _, flags, ..] = self.header;
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        flags & END_STREAM != 0 && length <= BARE_MAX
     }
 
     fn stream_id(&self) -> u32 {
@@ -132,6 +150,7 @@ impl Frames {
         let [a, b, c, kind, flags, ..] = self.header;
         match kind {
             DATA => told(Told::Data(u32::from_be_bytes([0, a, b, c]))),
+            HEADERS if is_one_field(&self.payload) => told(Told::Bare),
             HEADERS => told(Told::Headers),
             SETTINGS if flags & ACK == 0 => {
                 for entry in self.payload.as_chunks::<6>().0 {
@@ -165,6 +184,34 @@ impl Frames {
             self.payload = Vec::new();
         }
     }
+}
+
+/// Returns whether a block holds one field, and its name is in a table (RFC 7541 section 6). Which
+/// one it is, only who has decoded all blocks before can tell.
+fn is_one_field(mut block: &[u8]) -> bool {
+    // The size of the table comes first.
+    while let Some(0x20..=0x3f) = block.first() {
+        block = after_integer(block, 5);
+    }
+    match block.first() {
+        Some(0x80..) => after_integer(block, 7).is_empty(),
+        Some(0x41..=0x7e) => matches!(block, [_, length, value @ ..]
+            if usize::from(length & 0x7f) == value.len()),
+        _ => false,
+    }
+}
+
+/// Returns what stands behind an integer whose first byte has a prefix of so many bits (RFC 7541
+/// section 5.1).
+fn after_integer(bytes: &[u8], prefix: u32) -> &[u8] {
+    let [first, rest @ ..] = bytes else {
+        return &[];
+    };
+    if first.trailing_ones() < prefix {
+        return rest;
+    }
+    let length = rest.iter().take_while(|&&byte| byte >= 0x80).count() + 1;
+    rest.get(length..).unwrap_or_default()
 }
 
 fn number(bytes: &[u8]) -> u32 {
@@ -222,6 +269,49 @@ mod tests {
                 "in pieces of {piece} bytes"
             );
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_only_a_status_is_h2s() {
+        let told = |mut frames: Frames, flags, block: &[u8]| {
+            read_in_pieces(&mut frames, &frame(HEADERS, flags, 1, block), 3)
+        };
+        let bare: [&[u8]; 5] = [
+            b"\x48\x03431",
+            b"\x48\x83\x68\x20\xff",
+            b"\xbe",
+            b"\x20\xbe",
+            b"\x20\x3f\xe1\x1f\x48\x03431",
+        ];
+        for block in bare {
+            assert_eq!(
+                told(Frames::of_server(), 5, block),
+                [Told::Bare],
+                "{block:?}"
+            );
+        }
+        let more: [&[u8]; 6] = [
+            b"\xbe\xbf",
+            b"\x88\xc0\xbf\xbe",
+            b"\x48\x03431\xbe",
+            b"\x40\x01a\x01b",
+            b"\x20",
+            b"",
+        ];
+        for block in more {
+            assert_eq!(
+                told(Frames::of_server(), 5, block),
+                [Told::Headers],
+                "{block:?}"
+            );
+        }
+        assert_eq!(told(Frames::of_server(), 4, b"\xbe"), [Told::Headers]);
+        let mut requests = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        requests.extend(frame(HEADERS, 5, 1, b"\xbe"));
+        assert_eq!(
+            read_in_pieces(&mut Frames::of_client(), &requests, 3),
+            [Told::Headers]
+        );
     }
 
     #[test]

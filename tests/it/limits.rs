@@ -71,15 +71,25 @@ const GET_COUNTS: usize = (7 + 3) + (5 + 1) + (7 + 5) + (10 + 9) + 4 * 32;
 #[tokio::test(start_paused = true)]
 async fn a_byte_of_header_too_many_is_answered_431() {
     let mut world = World::new(SITE);
+    let refused = Count::Answered(
+        http::Version::HTTP_2,
+        http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    );
     // h2 takes less than what it announces, never as much.
     let most = HEADER_BYTES_MAX as usize - 1 - GET_COUNTS - 32 - "x".len();
-    for (length, expected) in [(most, 200), (most + 1, 431)] {
+    for (length, expected, counted) in [(most, 200, 0), (most + 1, 431, 1)] {
         let mut raw = Raw::open(&mut world, &[]).await;
         let block = [GET, &field("x", &"v".repeat(length))].concat();
         raw.say(&world, &request(1, &block)).await;
         let heard = raw.hear(&world, SECOND).await;
         assert_eq!(status(&heard, 1), Some(expected), "{length}: {heard:?}");
+        // Said again, its status is in a table.
+        raw.say(&world, &request(3, &block)).await;
+        raw.hear(&world, SECOND).await;
+        assert_eq!(world.metrics().total(refused), 2 * counted, "{length}");
     }
+    let log = world.log();
+    assert!(log[2..].iter().all(|line| line.contains("431")), "{log:?}");
 }
 
 #[tokio::test(start_paused = true)]
