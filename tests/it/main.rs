@@ -41,6 +41,7 @@ mod policy;
 mod push;
 mod ranges;
 mod records;
+mod rfc7541;
 mod rfc9113;
 mod rules;
 mod schedule;
