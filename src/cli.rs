@@ -351,6 +351,10 @@ mod tests {
         assert_eq!(unsigned("forerun dev public"), (Keep::Memory, true, all));
         let open = channels("forerun public --channel-anonymous news/*").unwrap();
         assert_eq!(open.options.anonymous[0].to_string(), "news/*");
+        let slow = channels("forerun public --channel-slow a/*=latest --channel-slow b=close");
+        let slow = slow.unwrap().options.slow;
+        assert_eq!(slow.of("a/x"), crate::hub::Slow::Latest);
+        assert_ne!(slow.of("b"), slow.of("c"));
     }
 
     #[test]
@@ -364,6 +368,9 @@ mod tests {
         assert!(said("forerun --channels --redis redis://h").contains("cannot be used with"));
         assert!(said("forerun --channel-key no/such").contains("cannot read"));
         assert!(said("forerun --channel-key Cargo.toml --channel-origin a").contains("origin"));
+        assert!(said("forerun --channel-slow a=fast").contains("catch-up, latest or close"));
+        let twice = "forerun --channel-slow a=close --channel-slow a=latest";
+        assert!(said(twice).contains("two policies"));
         assert!(said("forerun publish a b --url http://h").contains("https://"));
         assert!(said("forerun dev --watch src").contains("--run"));
         assert!(said("forerun dev src/live --run make --watch src").contains("for ever"));

@@ -26,8 +26,8 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 pub use self::event::{BadEventId, BadPublication, EARLIEST, Event, EventId, Publication};
-pub use self::log::{Gap, GapReason, Limits, PageMax, Read, Slow};
-use self::log::{Log, Place};
+pub use self::log::{BEHIND_MAX, Gap, GapReason, Limits, PageMax, Read, Slow, SlowTest};
+use self::log::{Log, Place, Slowness, Want};
 pub use self::topics::{TopicTest, Topics};
 
 /// A log that can be waited for.
@@ -262,9 +262,8 @@ pub struct Reader {
     hub: Arc<Hub>,
     topics: Arc<Topics>,
     place: Place,
-    slow: Slow,
-    /// The offset that was the last when it began.
-    joined: u64,
+    /// What becomes of what has gathered, where that is not simply all read.
+    slowness: Option<Box<Slowness>>,
     number: u64,
     has_waited: bool,
 }
@@ -272,7 +271,7 @@ pub struct Reader {
 impl Reader {
     /// Returns a reader of some topics that does not wait yet.
     pub fn new(hub: Arc<Hub>, topics: Arc<Topics>, after: After) -> Self {
-        let (number, place, joined) = {
+        let (number, place) = {
             let mut state = hub.state();
             state.log.trim(Instant::now());
             state.readers += 1;
@@ -283,23 +282,33 @@ impl Reader {
                 After::Id(id) => Place::after(id),
                 After::Time(time_ms) => state.log.since(time_ms),
             };
-            (state.readers, place, state.log.cursor().offset)
+            (state.readers, place)
         };
         Self {
             hub,
             topics,
             place,
-            slow: Slow::CatchUp,
-            joined,
+            slowness: None,
             number,
             has_waited: false,
         }
     }
 
-    /// Says what it wants of that which has gathered.
+    /// Says what becomes of what gathers, whatever the channel. What is there already is no delay.
     #[must_use]
     pub fn when_slow(mut self, slow: Slow) -> Self {
-        self.slow = slow;
+        if slow == Slow::CatchUp {
+            self.slowness = None;
+            return self;
+        }
+        self.when_slow_on(SlowTest::new(move |_| slow))
+    }
+
+    /// Says the same of each channel for itself.
+    #[must_use]
+    pub fn when_slow_on(mut self, policy: SlowTest) -> Self {
+        let joined = self.hub.cursor().offset;
+        self.slowness = Some(Box::new(Slowness::new(policy, joined)));
         self
     }
 
@@ -313,9 +322,16 @@ impl Reader {
         &self.topics
     }
 
-    /// Where it is: whoever goes on from here misses nothing and has nothing twice.
+    /// Where it is: whoever goes on from here misses nothing untold and has nothing twice.
     pub fn cursor(&self) -> EventId {
-        self.place.at
+        let untold = self
+            .slowness
+            .as_ref()
+            .and_then(|slowness| slowness.untold());
+        EventId {
+            offset: untold.unwrap_or(self.place.at.offset),
+            ..self.place.at
+        }
     }
 
     /// Returns whether something may follow already.
@@ -323,12 +339,42 @@ impl Reader {
         self.place.at != self.hub.cursor()
     }
 
+    /// Takes what was passed over before events that were just read, to be told before them; or,
+    /// if there are none, before its place.
+    pub fn passed_over(&mut self, read: &[Arc<Event>]) -> Option<Gap> {
+        let before = |event: &Arc<Event>| EventId {
+            offset: event.id.offset - 1,
+            ..event.id
+        };
+        let at = read.first().map_or(self.place.at, before);
+        self.slowness.as_deref_mut()?.passed_over(at)
+    }
+
     /// Returns what follows, without waiting.
     pub fn read_now(&mut self, max: PageMax) -> Read {
+        self.read_through(u64::MAX, max)
+    }
+
+    /// Returns what follows up to an event, that one among it, without waiting.
+    pub fn read_to(&mut self, last: EventId, max: PageMax) -> Read {
+        // Of another log, nothing comes before it.
+        let is_ours = last.epoch == self.hub.cursor().epoch;
+        self.read_through(if is_ours { last.offset } else { 0 }, max)
+    }
+
+    fn read_through(&mut self, until: u64, max: PageMax) -> Read {
         loop {
             let mut state = self.hub.state();
-            let read = state.read(&mut self.place, &self.topics, self.slow, self.joined, max);
-            if matches!(read, Read::Nothing) && self.place.at < state.log.cursor() {
+            let want = Want {
+                topics: &self.topics,
+                slowness: self.slowness.as_deref_mut(),
+                until,
+                max,
+            };
+            let read = state.read(&mut self.place, want);
+            if matches!(read, Read::Nothing)
+                && self.place.at.offset < state.log.cursor().offset.min(until)
+            {
                 // Much was passed over; others may want the lock.
                 continue;
             }
@@ -341,7 +387,13 @@ impl Reader {
     pub fn poll_read(&mut self, cx: &mut Context<'_>, max: PageMax) -> Poll<Option<Read>> {
         loop {
             let mut state = self.hub.state();
-            match state.read(&mut self.place, &self.topics, self.slow, self.joined, max) {
+            let want = Want {
+                topics: &self.topics,
+                slowness: self.slowness.as_deref_mut(),
+                until: u64::MAX,
+                max,
+            };
+            match state.read(&mut self.place, want) {
                 Read::Nothing if self.place.at < state.log.cursor() => {}
                 Read::Nothing if state.closed => return Poll::Ready(None),
                 Read::Nothing => {
@@ -361,21 +413,9 @@ impl Reader {
 }
 
 impl State {
-    fn read(
-        &mut self,
-        place: &mut Place,
-        topics: &Topics,
-        slow: Slow,
-        joined: u64,
-        max: PageMax,
-    ) -> Read {
+    fn read(&mut self, place: &mut Place, mut want: Want<'_>) -> Read {
         self.log.trim(Instant::now());
-        if let Slow::Close { behind_max } = slow
-            && self.log.behind(place.at.offset.max(joined), topics) > behind_max
-        {
-            return Read::TooSlow;
-        }
-        self.log.read(place, topics, slow, max)
+        self.log.read(place, &mut want)
     }
 }
 

@@ -8,8 +8,9 @@
 //!
 //! A request becomes [`Asked`]. Read on in [`way`] (how it is heard), [`parameters`] (from where
 //! on), [`subscribe`] and [`publish`], [`topic`] and [`selector`] (what it is about: [`template`],
-//! [`url_pattern`]), [`keys`] and [`grant`] (who may), [`origin`] (which pages may), `credentials`
-//! (how a token comes), [`subscriptions`] (who hears what) and [`refusal`] (what others are told).
+//! [`url_pattern`]), [`slow`] (what slow ones get), [`keys`] and [`grant`] (who may), [`origin`]
+//! (which pages may), `credentials` (how a token comes), [`subscriptions`] (who hears what) and
+//! [`refusal`] (what others are told).
 //! How events are kept and framed is not known here.
 
 mod credentials;
@@ -20,6 +21,7 @@ pub mod parameters;
 pub mod publish;
 pub mod refusal;
 pub mod selector;
+pub mod slow;
 pub mod subscribe;
 pub mod subscriptions;
 pub mod template;
@@ -48,6 +50,7 @@ pub use self::parameters::{Cursor, Start};
 pub use self::publish::{Publication, Published, Publishing, Speaker};
 pub use self::refusal::Refusal;
 pub use self::selector::Selector;
+pub use self::slow::{SlowRule, SlowRules};
 pub use self::subscribe::Subscribe;
 pub use self::subscriptions::{Active, Subscription, Subscriptions};
 pub use self::topic::{MERCURE, Prefix};
@@ -70,6 +73,8 @@ pub struct ChannelOptions {
     pub anonymous: Vec<Prefix>,
     /// Topics that are published to without a token, from this machine.
     pub unsigned: Vec<Prefix>,
+    /// What becomes of what has gathered for a slow subscriber.
+    pub slow: SlowRules,
     /// Origins, besides the server's own, whose pages may hear and publish.
     pub origins: Origins,
     /// What the tokens of those who publish are signed with.
@@ -131,6 +136,7 @@ impl Default for ChannelOptions {
         Self {
             anonymous: demo(),
             unsigned: demo(),
+            slow: SlowRules::default(),
             origins: Origins::default(),
             publishers: Keys::default(),
             subscribers: Keys::default(),

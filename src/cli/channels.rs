@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
 use super::CHANNELS;
-use crate::answer::channels::{ChannelOptions, Keys, Origins, Prefix};
+use crate::answer::channels::{ChannelOptions, Keys, Origins, Prefix, SlowRule, SlowRules};
 use crate::serve::{ChannelSettings, Keep};
 
 /// Largest file of keys, in bytes.
@@ -36,6 +36,17 @@ pub(super) struct ChannelArguments {
     /// Example: forerun --channels --channel-anonymous 'news/*'
     #[arg(long, value_name = "PREFIX", value_parser = Prefix::parse, help_heading = CHANNELS)]
     channel_anonymous: Vec<Prefix>,
+
+    /// What a slow subscriber of this channel, or of all that begin so, gets of what has gathered:
+    /// catch-up, latest or close; may be given more than once
+    ///
+    /// catch-up sends all of it, as without the flag; latest sends the last event of each channel,
+    /// and says how many came before; close ends the stream where too much has gathered, and says
+    /// from where on to come again. A poll gets all. The longest prefix counts.
+    /// Example: forerun --channels --channel-slow 'stock/*=latest'
+    #[arg(long, value_name = "PREFIX=POLICY", value_parser = SlowRule::parse,
+          help_heading = CHANNELS)]
+    channel_slow: Vec<SlowRule>,
 
     /// Let pages of another origin hear and publish (*: of any); may be given more than once
     ///
@@ -81,6 +92,7 @@ pub(super) fn channels(
         || arguments.redis.is_some()
         || !arguments.channel_key.is_empty()
         || !arguments.channel_anonymous.is_empty()
+        || !arguments.channel_slow.is_empty()
         || !arguments.channel_origin.is_empty();
     let is_demo = arguments.demo || trial != Trial::Asked;
     if !is_asked && !is_demo {
@@ -92,9 +104,11 @@ pub(super) fn channels(
         (None, Some(directory)) => Keep::Disk(outside(Path::new(directory), site)?),
     };
     let origins = Origins::parse(&arguments.channel_origin);
+    let slow = SlowRules::new(arguments.channel_slow);
     let mut options = ChannelOptions {
         anonymous: arguments.channel_anonymous,
         unsigned: Vec::new(),
+        slow: slow.map_err(|wrong| anyhow!("--channel-slow: {wrong}"))?,
         origins: origins.map_err(|wrong| anyhow!("--channel-origin: {wrong}"))?,
         ..ChannelOptions::default()
     };

@@ -35,7 +35,7 @@ use crate::answer::{Answer, Body, Moment};
 use crate::hub::feed::{self, Feed};
 use crate::hub::poll::{self, ANSWER_MAX, Gathered};
 use crate::hub::store::{PublishError, Store};
-use crate::hub::{After, EventId, Hub, Publication, Reader, Topics};
+use crate::hub::{After, EventId, Hub, Publication, Reader, SlowTest, Topics};
 use crate::metrics::{Count, Heard, Metrics};
 use crate::site::ContentHash;
 use crate::web_socket::handshake::{self, Accepted, Compression, Terms};
@@ -53,6 +53,8 @@ pub struct Channels {
     /// What whoever runs the server says of them.
     pub options: ChannelOptions,
     is_demo: bool,
+    /// How slow readers are served, if any otherwise than with all.
+    slow: Option<SlowTest>,
     presences: Arc<Presences>,
     rates: Rates,
     metrics: Arc<Metrics>,
@@ -110,6 +112,7 @@ impl Channels {
         let (presences, told) = Presences::new(Arc::clone(&metrics), now);
         let channels = Self {
             store,
+            slow: options.slow.test(),
             options,
             is_demo,
             presences,
@@ -227,7 +230,10 @@ impl Channels {
         wait: Option<Duration>,
         moment: &Moment,
     ) -> Reply {
-        let mut reader = self.reader(subscribe);
+        let topics = topics(&subscribe.selectors, &subscribe.grant);
+        let start = after(self.hub(), &subscribe.start);
+        // Whoever polls asks for all, and is not slow.
+        let mut reader = Reader::new(Arc::clone(self.hub()), topics, start);
         let gathered = match wait {
             None => {
                 self.metrics.count(Count::Subscribed(Heard::Poll));
@@ -257,7 +263,8 @@ impl Channels {
     }
 
     fn stream(&self, subscribe: &Subscribe, form: Form, moment: &Moment) -> Reply {
-        let reader = self.reader(subscribe);
+        let topics = topics(&subscribe.selectors, &subscribe.grant);
+        let reader = self.reads(topics, after(self.hub(), &subscribe.start));
         let cursor = Some(reader.cursor()).filter(|&cursor| cursor != EventId::UNKNOWN);
         let answer = subscribe.answer(cursor, moment);
         let (way, heard) = match form {
@@ -302,13 +309,13 @@ impl Channels {
         self.store.hub()
     }
 
-    fn reader(&self, subscribe: &Subscribe) -> Reader {
-        let topics = topics(&subscribe.selectors, &subscribe.grant);
-        Reader::new(
-            Arc::clone(self.hub()),
-            topics,
-            after(self.hub(), &subscribe.start),
-        )
+    /// Returns a reader for somebody who stays: how it is served if it is slow is each channel's.
+    pub(super) fn reads(&self, topics: Arc<Topics>, start: After) -> Reader {
+        let reader = Reader::new(Arc::clone(self.hub()), topics, start);
+        match &self.slow {
+            Some(slow) => reader.when_slow_on(slow.clone()),
+            None => reader,
+        }
     }
 
     /// Returns the id of the last event, if there is one.

@@ -253,32 +253,34 @@ impl Hearing {
         };
         if let Some((_, replay)) = self.replays.front_mut() {
             let limit = together.cursor();
-            match replay.read_now(PAGE) {
+            // What follows is read together with the rest.
+            match replay.read_to(limit, PAGE) {
                 Read::Gap(gap) => self.answers.push_back(words::gap(&gap)),
-                Read::Events(mut events) => {
-                    let is_before =
-                        |event: &Arc<Event>| event.id.epoch == limit.epoch && event.id <= limit;
-                    let kept = events.iter().take_while(|event| is_before(event)).count();
-                    // What follows is read together with the rest.
-                    if events.len() > kept {
-                        self.replays.pop_front();
-                    }
-                    events.truncate(kept);
+                Read::Events(events) => {
+                    let passed = replay.passed_over(&events);
+                    self.answers.extend(passed.map(|gap| words::gap(&gap)));
                     self.events.extend(events);
                 }
-                Read::Nothing | Read::TooSlow => drop(self.replays.pop_front()),
+                Read::Nothing => {
+                    let passed = replay.passed_over(&[]);
+                    self.answers.extend(passed.map(|gap| words::gap(&gap)));
+                    self.replays.pop_front();
+                }
+                Read::TooSlow => self.leave(too_slow()),
             }
             return Poll::Ready(());
         }
         match ready!(together.poll_read(cx, PAGE)) {
-            Some(Read::Events(events)) => self.events.extend(events),
+            Some(Read::Events(events)) => {
+                let passed = together.passed_over(&events);
+                self.answers.extend(passed.map(|gap| words::gap(&gap)));
+                self.events.extend(events);
+            }
             Some(Read::Gap(gap)) => self.answers.push_back(words::gap(&gap)),
             Some(Read::Nothing) => {}
             // The hub is closed.
             None => self.leave(away()),
-            Some(Read::TooSlow) => {
-                self.leave(Close::new(CloseCode::TRY_LATER, "too much has gathered"));
-            }
+            Some(Read::TooSlow) => self.leave(too_slow()),
         }
         Poll::Ready(())
     }
@@ -399,8 +401,7 @@ impl Hearing {
             replayed.retain(|name| !names.contains(name));
             if !left.is_empty() {
                 let topics = topics(&left, &self.subscribe.grant);
-                let place = After::Id(reader.cursor());
-                let reader = Reader::new(Arc::clone(self.channels.hub()), topics, place);
+                let reader = self.channels.reads(topics, After::Id(reader.cursor()));
                 self.replays.push_back((replayed, reader));
             }
         }
@@ -437,7 +438,11 @@ impl Hearing {
             return;
         }
         match together.read_now(PAGE) {
-            Read::Events(events) => self.events.extend(events),
+            Read::Events(events) => {
+                let passed = together.passed_over(&events);
+                self.answers.extend(passed.map(|gap| words::gap(&gap)));
+                self.events.extend(events);
+            }
             Read::Gap(gap) => self.answers.push_back(words::gap(&gap)),
             Read::Nothing | Read::TooSlow => {}
         }
@@ -445,18 +450,17 @@ impl Hearing {
 
     /// Reads all that is heard together, from where that was.
     fn read_together(&mut self) {
-        let hub = Arc::clone(self.channels.hub());
         let place = (self.together.as_ref()).map_or(After::Now, |one| After::Id(one.cursor()));
         let is_any = !self.subscribe.selectors.is_empty();
         let topics = topics(&self.subscribe.selectors, &self.subscribe.grant);
-        self.together = is_any.then(|| Reader::new(hub, topics, place));
+        self.together = is_any.then(|| self.channels.reads(topics, place));
     }
 
     /// Reads channels, or all of them if none is named, from a place up to where the rest is.
     /// Returns the place, if it is one that can be named.
     fn replay(&mut self, names: Vec<String>, start: After) -> EventId {
         let topics = topics(&self.selected(&names), &self.subscribe.grant);
-        let reader = Reader::new(Arc::clone(self.channels.hub()), topics, start);
+        let reader = self.channels.reads(topics, start);
         let cursor = reader.cursor();
         if start != After::Now {
             self.replays.push_back((names, reader));
@@ -482,6 +486,13 @@ fn latest(reader: &mut Reader) -> EventId {
         Read::Nothing => reader.cursor(),
         Read::Events(_) | Read::Gap(_) | Read::TooSlow => place,
     }
+}
+
+fn too_slow() -> Close {
+    Close::new(
+        CloseCode::TRY_LATER,
+        "too much has gathered: go on from the cursor",
+    )
 }
 
 fn away() -> Close {

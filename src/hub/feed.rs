@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::{After, Event, EventId, Hub, PageMax, Read, Reader, poll, sse};
+use super::{After, Event, EventId, Gap, Hub, PageMax, Read, Reader, poll, sse};
 
 /// Silence after which a feed says where it is.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -129,12 +129,14 @@ impl Feed {
         match self.reader.poll_read(cx, PIECE_MAX) {
             Poll::Ready(None | Some(Read::TooSlow)) => Poll::Ready(self.leave()),
             Poll::Pending if self.state == State::Leaving => Poll::Ready(self.leave()),
-            Poll::Ready(Some(Read::Gap(gap))) => Poll::Ready(match self.way {
-                Way::EventStream => sse::gap(&gap),
-                Way::Lines(_) => poll::gap_line(&gap),
-                Way::Raw => Bytes::new(),
-            }),
-            Poll::Ready(Some(Read::Events(events))) => Poll::Ready(self.piece(&events)),
+            Poll::Ready(Some(Read::Gap(gap))) => Poll::Ready(self.gap(&gap)),
+            Poll::Ready(Some(Read::Events(events))) => {
+                let piece = self.piece(&events);
+                Poll::Ready(match self.reader.passed_over(&events) {
+                    None => piece,
+                    Some(passed) => [self.gap(&passed), piece].concat().into(),
+                })
+            }
             Poll::Ready(Some(Read::Nothing)) | Poll::Pending => {
                 let heartbeat = self
                     .heartbeat
@@ -142,6 +144,14 @@ impl Feed {
                 ready!(heartbeat.as_mut().poll(cx));
                 Poll::Ready(self.heartbeat())
             }
+        }
+    }
+
+    fn gap(&self, gap: &Gap) -> Bytes {
+        match self.way {
+            Way::EventStream => sse::gap(gap),
+            Way::Lines(_) => poll::gap_line(gap),
+            Way::Raw => Bytes::new(),
         }
     }
 
@@ -183,7 +193,7 @@ impl Feed {
     fn leave(&mut self) -> Bytes {
         self.state = State::Gone;
         match self.way {
-            Way::EventStream => sse::farewell(self.return_ms()),
+            Way::EventStream => sse::farewell(self.cursor(), self.return_ms()),
             Way::Lines(_) => poll::farewell(self.cursor(), self.return_ms()),
             Way::Raw => Bytes::new(),
         }

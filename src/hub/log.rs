@@ -3,11 +3,13 @@
 //!
 //! Pure: time comes as a value, and nothing waits here. Knows nothing of who publishes or reads,
 //! or how events travel. Read on in `channel` for what one channel remembers, `read` for what a
-//! reader finds, and [`crate::hub`] for waiting.
+//! reader finds, `slow` for what becomes of a slow one, and [`crate::hub`] for waiting.
 
+mod candidates;
 pub(super) mod channel;
 mod keys;
 mod read;
+mod slow;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +21,8 @@ use tokio::time::Instant;
 
 use self::channel::{Channel, Dropped};
 use self::keys::Keys;
-pub use self::read::{Gap, GapReason, PageMax, Place, Read, Slow};
+pub use self::read::{Gap, GapReason, PageMax, Place, Read, Want};
+pub use self::slow::{BEHIND_MAX, Slow, SlowTest, Slowness};
 use super::event::{Event, EventId};
 
 /// How much a log keeps. Whichever is reached first drops the oldest.

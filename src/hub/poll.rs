@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::ser::SerializeStruct;
 use tokio::time::timeout;
 
-use super::{Event, EventId, Gap, PageMax, Read, Reader, sse};
+use super::{Event, EventId, Gap, GapReason, PageMax, Read, Reader, sse};
 
 /// What one poll answers at most: the rest is polled for.
 pub const ANSWER_MAX: PageMax = PageMax {
@@ -174,8 +174,12 @@ pub(super) fn raw_line(event: &Event) -> String {
 }
 
 pub(super) fn gap_object(gap: &Gap) -> String {
+    let passed_over = match gap.reason {
+        GapReason::Latest { events } => format!(",\"passed_over\":{events}"),
+        _ => String::new(),
+    };
     format!(
-        "{{\"requested\":{},\"resumed_after\":\"{}\",\"reason\":\"{}\"}}",
+        "{{\"requested\":{},\"resumed_after\":\"{}\",\"reason\":\"{}\"{passed_over}}}",
         requested(gap),
         gap.resumed_after,
         gap.reason.as_str()

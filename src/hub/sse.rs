@@ -43,9 +43,13 @@ pub(super) fn heartbeat(cursor: EventId) -> Bytes {
     format!("id: {cursor}\n\n").into()
 }
 
-/// Returns how a stream ends.
-pub(super) fn farewell(return_ms: u64) -> Bytes {
-    format!("retry: {return_ms}\n\n").into()
+/// Returns how a stream ends: when to come again, and where it was. What was passed over on the way
+/// there is not looked at again.
+pub(super) fn farewell(cursor: EventId, return_ms: u64) -> Bytes {
+    if cursor == EventId::UNKNOWN {
+        return format!("retry: {return_ms}\n\n").into();
+    }
+    format!("id: {cursor}\nretry: {return_ms}\n\n").into()
 }
 
 /// Returns the block that tells of a gap, by name: headers are hidden from an `EventSource`.
@@ -98,7 +102,7 @@ mod tests {
 
     use super::*;
     use crate::hub::feed::RETURN_MS;
-    use crate::hub::{Hub, Limits, Publication};
+    use crate::hub::{After, Hub, Limits, Publication, Reader, Slow, Topics};
 
     fn hub() -> Arc<Hub> {
         Arc::new(Hub::new(5, Limits::default()))
@@ -147,7 +151,7 @@ mod tests {
         assert_eq!(silence.elapsed().as_secs(), 2 * HEARTBEAT.as_secs());
         hub.close();
         let farewell = next(&mut feed).await.unwrap();
-        assert!(farewell.starts_with("retry: ") && farewell.ends_with("\n\n"));
+        assert!(farewell.starts_with("id: 5.3\nretry: ") && farewell.ends_with("\n\n"));
         assert_eq!(next(&mut feed).await, None);
         assert_eq!(next(&mut feed).await, None);
     }
@@ -190,12 +194,8 @@ mod tests {
                 let mut feed = Feed::new(Arc::clone(&hub), None);
                 feed.close();
                 let farewell = take(&mut feed);
-                farewell
-                    .trim()
-                    .strip_prefix("retry: ")
-                    .unwrap()
-                    .parse()
-                    .unwrap()
+                let retry = farewell.trim_end().lines().last().unwrap();
+                retry.strip_prefix("retry: ").unwrap().parse().unwrap()
             })
             .collect();
         times.sort_unstable();
@@ -287,13 +287,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_may_not_be_slow_is_sent_away() {
         let hub = hub();
-        let topics = Arc::new(crate::hub::Topics::named(["a"]));
-        let start = crate::hub::After::Id(hub.cursor());
+        let topics = Arc::new(Topics::named(["a"]));
+        let start = After::Id(hub.cursor());
         for _ in 0..9 {
             hub.add(Publication::new("a", String::new()));
         }
-        let slow = crate::hub::Slow::Close { behind_max: 3 };
-        let reader = crate::hub::Reader::new(Arc::clone(&hub), topics, start);
+        let slow = Slow::Close { behind_max: 3 };
+        let reader = Reader::new(Arc::clone(&hub), topics, start);
         let mut feed = Feed::of(reader.when_slow(slow), crate::hub::feed::Way::EventStream);
         let caught_up = take(&mut feed);
         assert_eq!(
@@ -309,8 +309,31 @@ mod tests {
             hub.add(Publication::new("a", String::new()));
         }
         let farewell = take(&mut feed);
-        assert!(farewell.starts_with("retry: "), "{farewell}");
+        assert!(farewell.starts_with("id: 5.12\nretry: "), "{farewell}");
         assert_eq!(next(&mut feed).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_slow_reader_is_not_told_is_counted_before_the_rest() {
+        let hub = hub();
+        let topics = Arc::new(Topics::all());
+        let reader = Reader::new(Arc::clone(&hub), topics, After::Now).when_slow(Slow::Latest);
+        let mut feed = Feed::of(reader, crate::hub::feed::Way::EventStream);
+        take(&mut feed);
+        for (topic, data) in [("a", "1"), ("a", "2"), ("b", "3"), ("a", "4")] {
+            hub.add(Publication::new(topic, data.to_owned()));
+        }
+        insta::assert_snapshot!(take(&mut feed), @r#"
+        id: 5.2
+        event: hub-gap
+        data: {"requested":"5.0","resumed_after":"5.2","reason":"latest","passed_over":2}
+
+        id: 5.3
+        data: 3
+
+        id: 5.4
+        data: 4
+        "#);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::answer::{authorization, live, preload, range};
 use crate::door::limits::{self, Limits};
 use crate::door::{body, sign_in};
 use crate::http2::connection;
+use crate::hub::BEHIND_MAX;
 use crate::site::{listing, load, url_path};
 use crate::{http1, http2, web_socket};
 
@@ -240,6 +241,12 @@ fn channels() -> Vec<Limit> {
             ),
             None,
             "400; over a WebSocket, an error",
+        ),
+        limit(
+            "events that gather for a subscriber (--channel-slow PREFIX=close)",
+            BEHIND_MAX.to_string(),
+            None,
+            "the end of its stream, and the cursor to go on from",
         ),
         limit(
             "a message over a WebSocket",

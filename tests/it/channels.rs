@@ -34,26 +34,33 @@ const SITE: &str = "
     <p>never seen
 ";
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
-const SSE: (&str, &str) = ("accept", "text/event-stream");
+pub(crate) const SSE: (&str, &str) = ("accept", "text/event-stream");
+pub(crate) const RATE: Rate = Rate {
+    events: 1000,
+    bytes: 1 << 20,
+};
 const NOW: Duration = Duration::from_hours(500_000);
 
 /// Returns a world with the channels of the built-in site, and others for who has a token.
 fn world() -> (World, Arc<Hub>) {
-    world_with(Rate {
-        events: 1000,
-        bytes: 1 << 20,
-    })
+    world_with(RATE)
 }
 
 fn world_with(rate: Rate) -> (World, Arc<Hub>) {
+    world_of(rate, |_| {})
+}
+
+/// Returns the same with other options.
+pub(crate) fn world_of(rate: Rate, change: impl FnOnce(&mut ChannelOptions)) -> (World, Arc<Hub>) {
     let demo = || vec![Prefix::parse("demo/*").unwrap()];
-    let options = ChannelOptions {
+    let mut options = ChannelOptions {
         anonymous: demo(),
         unsigned: demo(),
         publishers: Keys::secret(SECRET).unwrap(),
         subscribers: Keys::secret(SECRET).unwrap(),
         ..ChannelOptions::default()
     };
+    change(&mut options);
     let store = Arc::new(Store::memory(7, Limits::default()));
     let hub = Arc::clone(store.hub());
     let world = World::new(SITE);
@@ -80,19 +87,19 @@ fn token(publish: &[&str], subscribe: &[&str], seconds: u64) -> String {
     format!("Bearer {token}")
 }
 
-fn post(target: &str, data: &'static str) -> Ask {
+pub(crate) fn post(target: &str, data: &'static str) -> Ask {
     Ask::method("POST", target).body(data)
 }
 
 /// Publishes, and returns the event's id.
-async fn publish(world: &mut World, target: &str, data: &'static str) -> String {
+pub(crate) async fn publish(world: &mut World, target: &str, data: &'static str) -> String {
     let answer = world.ask(post(target, data)).await;
     assert_eq!(answer.status(), 200, "{}", answer.text());
     answer.text().to_owned()
 }
 
 /// Returns what the server has said on the stream of a target so far.
-fn said(world: &World, target: &str) -> String {
+pub(crate) fn said(world: &World, target: &str) -> String {
     let connection = world.newest();
     let stream = connection.streams.of(target);
     let frames = connection.frames.all();
@@ -106,7 +113,7 @@ fn said(world: &World, target: &str) -> String {
 }
 
 /// Opens a WebSocket over HTTP/1.1.
-async fn upgraded(
+pub(crate) async fn upgraded(
     world: &mut World,
     target: &str,
     fields: &str,
@@ -141,7 +148,7 @@ async fn upgraded(
 }
 
 /// Opens a WebSocket over each of some streams of one HTTP/2 connection.
-async fn tunnels(world: &mut World, targets: &[&str]) -> Vec<Socket<Tunnel>> {
+pub(crate) async fn tunnels(world: &mut World, targets: &[&str]) -> Vec<Socket<Tunnel>> {
     let stream = world.greet("h2").await.stream;
     let mut builder = h2::client::Builder::new();
     builder.initial_connection_window_size(1 << 20);
@@ -172,12 +179,12 @@ async fn tunnels(world: &mut World, targets: &[&str]) -> Vec<Socket<Tunnel>> {
     sockets
 }
 
-fn say<T: Transport>(socket: &mut Socket<T>, object: &Value) {
+pub(crate) fn say<T: Transport>(socket: &mut Socket<T>, object: &Value) {
     socket.send(&Frame::text(&object.to_string())).unwrap();
 }
 
 /// Returns the next thing that is said.
-async fn hear<T: Transport>(world: &World, socket: &mut Socket<T>) -> Value {
+pub(crate) async fn hear<T: Transport>(world: &World, socket: &mut Socket<T>) -> Value {
     let message = world
         .wait(async { socket.next().await.ok_or("the server has closed") })
         .await;
@@ -565,7 +572,7 @@ async fn a_token_that_ends_ends_what_is_heard_by_it() {
     assert_eq!(close.code(), CloseCode::POLICY);
 }
 
-async fn ended<T: Transport>(world: &World, socket: &mut Socket<T>) -> End {
+pub(crate) async fn ended<T: Transport>(world: &World, socket: &mut Socket<T>) -> End {
     world
         .wait(async { Ok::<_, ()>(socket.ended().await) })
         .await
@@ -722,7 +729,7 @@ async fn who_hears_what_is_told_to_those_who_may_know() {
     assert!(told.contains(r#""topic":"demo/a""#), "{told}");
 }
 
-trait PublishOn {
+pub(crate) trait PublishOn {
     fn publish_on(&self, topic: &str, number: u32);
 }
 

@@ -153,7 +153,9 @@ async fn a_drain_ends_streams_at_once_and_says_when_to_come_again() {
     let response = world.wait(events).await;
     let (rest, farewell) = response.text().trim_end().rsplit_once("\n\n").unwrap();
     assert!(rest.ends_with("data: last"), "{rest}");
-    let retry: u64 = farewell.strip_prefix("retry: ").unwrap().parse().unwrap();
+    let (id, retry) = farewell.split_once("\nretry: ").unwrap();
+    assert!(rest.contains(id), "where it was: {id}");
+    let retry: u64 = retry.parse().unwrap();
     assert!((100..1000).contains(&retry));
     world.closed(Duration::from_secs(1)).await;
 }

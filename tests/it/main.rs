@@ -47,5 +47,6 @@ mod rules;
 mod schedule;
 mod semantics;
 mod service_manager;
+mod slow;
 mod stores;
 mod tidy;

@@ -215,7 +215,7 @@ fn a_file_that_is_named_must_exist() {
 
 /// Returns a value that an argument takes, as text.
 fn sample(arg: &Arg) -> String {
-    const SAMPLES: [&str; 15] = [
+    const SAMPLES: [&str; 16] = [
         "7",
         "64K",
         "1",
@@ -230,6 +230,7 @@ fn sample(arg: &Arg) -> String {
         "https://localhost",
         "/a",
         "*.css=no-store",
+        "stock/*=latest",
         "ada:$2y$05$c4WoMPo3SXsafkva.HHa6u6sKulLFIKfduk6JUyh.QHa6neGeFVmG",
     ];
     if let Some(possible) = arg.get_possible_values().first() {

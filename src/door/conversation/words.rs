@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::channels::subscribe::SELECTORS_MAX;
 use crate::answer::channels::{Publication, Refusal};
-use crate::hub::{EventId, Gap};
+use crate::hub::{EventId, Gap, GapReason};
 use crate::web_socket::Frame;
 
 /// Bytes of a `ref`, as JSON.
@@ -130,11 +130,14 @@ pub(super) fn open(now: SystemTime, cursor: EventId) -> Frame {
 }
 
 pub(super) fn gap(gap: &Gap) -> Frame {
-    let told = json!({
+    let mut told = json!({
         "requested": place(gap.requested),
         "resumed_after": place(gap.resumed_after),
         "reason": gap.reason.as_str(),
     });
+    if let GapReason::Latest { events } = gap.reason {
+        told["passed_over"] = events.into();
+    }
     let cursor = place(gap.resumed_after);
     frame(
         json!({"event": "hub-gap", "cursor": cursor, "gap": told}),

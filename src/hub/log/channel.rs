@@ -12,6 +12,8 @@ pub(super) struct Channel {
     pub(super) events: VecDeque<Arc<Event>>,
     /// The offsets of those whose canonical topic it is: they count against its bounds.
     pub(super) own: VecDeque<u64>,
+    /// The last of these that was public: kept, if any before it is.
+    pub(super) last_public: Option<u64>,
     /// What its own events cost.
     pub(super) bytes: usize,
     pub(super) dropped: Dropped,
@@ -22,6 +24,9 @@ impl Channel {
         if is_own {
             self.own.push_back(event.id.offset);
             self.bytes += event.cost();
+            if !event.is_private {
+                self.last_public = Some(event.id.offset);
+            }
         }
         self.events.push_back(event);
     }

@@ -1,9 +1,8 @@
 //! What a reader finds after its place.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
+use super::slow::{Slow, Slowness};
 use super::{Dropped, Log};
 use crate::hub::event::{Event, EventId};
 use crate::hub::topics::{Pattern, Topics};
@@ -21,21 +20,6 @@ pub struct PageMax {
     pub bytes: usize,
 }
 
-/// What a reader wants of that which has gathered since it read last.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Slow {
-    /// Everything, however long it takes: whoever falls off the log is told.
-    #[default]
-    CatchUp,
-    /// The last event of each channel: the others are passed over, which is no gap.
-    Latest,
-    /// To be cut if too much has gathered since it began to read.
-    Close {
-        /// Events that may gather.
-        behind_max: usize,
-    },
-}
-
 /// Where a reader is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -50,6 +34,19 @@ impl Place {
     pub fn after(at: EventId) -> Self {
         Self { at, told: 0 }
     }
+}
+
+/// What a reader wants.
+#[derive(Debug)]
+pub struct Want<'a> {
+    /// Of which channels.
+    pub topics: &'a Topics,
+    /// What becomes of what has gathered; without it, all is read.
+    pub slowness: Option<&'a mut Slowness>,
+    /// The last offset that is read.
+    pub until: u64,
+    /// How much of it.
+    pub max: PageMax,
 }
 
 /// What a reader finds.
@@ -85,6 +82,11 @@ pub enum GapReason {
     Unknown,
     /// The cursor belongs to a log that is gone.
     Epoch,
+    /// They were passed over, as later ones of their channels follow ([`Slow::Latest`]).
+    Latest {
+        /// How many.
+        events: u64,
+    },
 }
 
 impl GapReason {
@@ -94,6 +96,7 @@ impl GapReason {
             Self::Expired => "expired",
             Self::Unknown => "unknown",
             Self::Epoch => "epoch",
+            Self::Latest { .. } => "latest",
         }
     }
 }
@@ -140,27 +143,20 @@ impl Log {
     }
 
     /// Returns what follows a place, and moves it on. After [`Read::Nothing`] the place is the
-    /// log's last, unless so much had to be passed over that it is worth a pause.
-    pub fn read(&self, place: &mut Place, topics: &Topics, slow: Slow, max: PageMax) -> Read {
-        if slow == Slow::Latest && self.is_ours(place.at) {
-            // What it passes over is not missing.
-            let latest = self.latest(place.at.offset, topics);
-            if !latest.is_empty() {
-                place.at = self.cursor();
-                return Read::Events(latest);
-            }
+    /// last that was wanted, unless so much had to be passed over that it is worth a pause.
+    pub fn read(&self, place: &mut Place, want: &mut Want<'_>) -> Read {
+        if self.is_too_slow(*place, want) {
+            return Read::TooSlow;
         }
-        if let Some(gap) = self.gap(place, topics) {
+        if let Some(mut gap) = self.gap(place, want.topics) {
+            if let Some(slowness) = &mut want.slowness {
+                slowness.restart(self.last, &mut gap);
+            }
             place.at = gap.resumed_after;
             place.told = self.dropped.latest();
             return Read::Gap(gap);
         }
-        let events = match topics.only_names() {
-            Some([]) => self.move_on(place, Vec::new()),
-            Some([name]) => self.read_channel(place, name, topics, max),
-            Some(names) => self.read_channels(place, names, topics, max),
-            None => self.scan(place, topics, max),
-        };
+        let events = self.page(place, want);
         if events.is_empty() {
             Read::Nothing
         } else {
@@ -168,16 +164,72 @@ impl Log {
         }
     }
 
-    /// How many events that may be selected were published after an offset. Of patterns it cannot
-    /// be known without asking: there it is all events.
-    pub fn behind(&self, after: u64, topics: &Topics) -> usize {
-        match topics.only_names() {
-            Some(names) => (names.iter())
-                .filter_map(|name| self.channels.get(name))
-                .map(|channel| channel.events.len() - channel.index_after(after))
-                .sum(),
-            None => usize::try_from(self.last.saturating_sub(after)).unwrap_or(usize::MAX),
+    /// Counts what a reader has before it, if that matters: not all at once, but as far as in one
+    /// go. What is counted once is not looked at again.
+    fn is_too_slow(&self, place: Place, want: &mut Want<'_>) -> bool {
+        let Some(slowness) = want
+            .slowness
+            .as_deref_mut()
+            .filter(|_| self.is_ours(place.at))
+        else {
+            return false;
+        };
+        let after = slowness.uncounted(place.at.offset);
+        let mut through = self.last;
+        for (scanned, event) in self.candidates(want.topics, after).enumerate() {
+            if scanned == SCANNED_MAX {
+                break;
+            }
+            through = event.id.offset;
+            if is_for(want.topics, event) && slowness.count(event) {
+                return true;
+            }
         }
+        slowness.counted_through(through);
+        false
+    }
+
+    fn page(&self, place: &mut Place, want: &mut Want<'_>) -> Vec<Arc<Event>> {
+        let mut page = Page::new(want.max);
+        for event in self.candidates(want.topics, place.at.offset) {
+            if event.id.offset > want.until {
+                break;
+            }
+            if page.is_full() {
+                return page.events;
+            }
+            let before = std::mem::replace(&mut place.at.offset, event.id.offset);
+            if !is_for(want.topics, event) {
+                page.pass();
+                continue;
+            }
+            if let Some(slowness) = &mut want.slowness {
+                if slowness.policy(event) == Slow::Latest && self.is_followed(event, want.topics) {
+                    slowness.pass(before);
+                    page.pass();
+                    continue;
+                }
+                slowness.read(event);
+            }
+            page.push(event);
+        }
+        place.at.offset = self.last.min(want.until).max(place.at.offset);
+        page.events
+    }
+
+    /// Returns whether a reader finds a later event on an event's own channel. Whoever hears the
+    /// event by an alternate topic alone need not.
+    fn is_followed(&self, event: &Event, topics: &Topics) -> bool {
+        let topic = &event.topics[0];
+        let Some(channel) = self.channels.get(topic) else {
+            return false;
+        };
+        let last = if topics.sees_private(topic) {
+            channel.own.back().copied()
+        } else {
+            channel.last_public
+        };
+        last.is_some_and(|last| last > event.id.offset) && topics.selects_topic(topic)
     }
 
     fn is_ours(&self, at: EventId) -> bool {
@@ -245,135 +297,13 @@ impl Log {
         };
         next.map_or(self.last, |offset| offset - 1)
     }
-
-    fn move_on(&self, place: &mut Place, events: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
-        place.at.offset = self.last;
-        events
-    }
-
-    fn read_channel(
-        &self,
-        place: &mut Place,
-        name: &Arc<str>,
-        topics: &Topics,
-        max: PageMax,
-    ) -> Vec<Arc<Event>> {
-        let mut page = Page::new(max);
-        if let Some(channel) = self.channels.get(name) {
-            let index = channel.index_after(place.at.offset);
-            for event in channel.events.range(index..) {
-                if page.is_full() {
-                    return page.events;
-                }
-                place.at.offset = event.id.offset;
-                if topics.may_read(event) {
-                    page.push(event);
-                }
-            }
-        }
-        self.move_on(place, page.events)
-    }
-
-    /// Merges channels in the order of offsets. An event that is on several comes once.
-    fn read_channels(
-        &self,
-        place: &mut Place,
-        names: &[Arc<str>],
-        topics: &Topics,
-        max: PageMax,
-    ) -> Vec<Arc<Event>> {
-        let mut page = Page::new(max);
-        let mut heads: BinaryHeap<_> = names
-            .iter()
-            .filter_map(|name| {
-                let channel = self.channels.get(name)?;
-                let index = channel.index_after(place.at.offset);
-                let mut events = channel.events.range(index..);
-                let first = events.next()?;
-                Some(Head(Reverse(first.id.offset), first, events))
-            })
-            .collect();
-        while let Some(Head(Reverse(offset), event, mut events)) = heads.pop() {
-            if page.is_full() {
-                return page.events;
-            }
-            if offset > place.at.offset {
-                place.at.offset = offset;
-                if topics.may_read(event) {
-                    page.push(event);
-                }
-            }
-            if let Some(next) = events.next() {
-                heads.push(Head(Reverse(next.id.offset), next, events));
-            }
-        }
-        self.move_on(place, page.events)
-    }
-
-    fn scan(&self, place: &mut Place, topics: &Topics, max: PageMax) -> Vec<Arc<Event>> {
-        let mut page = Page::new(max);
-        for (&offset, kept) in self.kept.range(place.at.offset + 1..) {
-            if page.is_full() {
-                return page.events;
-            }
-            place.at.offset = offset;
-            if topics.selects(&kept.event) {
-                page.push(&kept.event);
-            } else {
-                page.pass();
-            }
-        }
-        self.move_on(place, page.events)
-    }
-
-    /// The last event of each channel after an offset, in order. What is selected by a pattern
-    /// counts as of its canonical channel.
-    fn latest(&self, after: u64, topics: &Topics) -> Vec<Arc<Event>> {
-        let mut latest: Vec<Arc<Event>> = if let Some(names) = topics.only_names() {
-            let last = |name| {
-                let channel = self.channels.get(name)?;
-                let after = channel.events.range(channel.index_after(after)..);
-                after.rev().find(|event| topics.may_read(event)).cloned()
-            };
-            names.iter().filter_map(last).collect()
-        } else {
-            let kept = self.kept.range(after + 1..).map(|(_, kept)| &kept.event);
-            let selected = kept.filter(|event| topics.selects(event));
-            let by_topic: HashMap<_, _> = selected
-                .map(|event| (&event.topics[0], Arc::clone(event)))
-                .collect();
-            by_topic.into_values().collect()
-        };
-        latest.sort_unstable_by_key(|event| event.id);
-        latest.dedup_by_key(|event| event.id);
-        latest
-    }
 }
 
-/// A channel's next event, and those after it; the earliest is the greatest.
-struct Head<'a>(
-    Reverse<u64>,
-    &'a Arc<Event>,
-    std::collections::vec_deque::Iter<'a, Arc<Event>>,
-);
-
-impl PartialEq for Head<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl Eq for Head<'_> {}
-
-impl PartialOrd for Head<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Head<'_> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.cmp(&other.0)
+/// Returns whether a candidate is selected, and may be read.
+fn is_for(topics: &Topics, event: &Event) -> bool {
+    match topics.only_names() {
+        Some(_) => topics.may_read(event),
+        None => topics.selects(event),
     }
 }
 

@@ -51,12 +51,40 @@ fn told(log: &Log, after: EventId, topics: &Topics) -> String {
     told_from(log, Place::after(after), topics, Slow::CatchUp, PAGE)
 }
 
+fn read(log: &Log, place: &mut Place, topics: &Topics, max: PageMax) -> Read {
+    let mut want = Want {
+        topics,
+        slowness: None,
+        until: u64::MAX,
+        max,
+    };
+    log.read(place, &mut want)
+}
+
 fn told_from(log: &Log, mut place: Place, topics: &Topics, slow: Slow, max: PageMax) -> String {
+    let mut slowness = Slowness::new(SlowTest::new(move |_| slow), 0);
     let mut told = Vec::new();
     for _ in 0..100 {
-        match log.read(&mut place, topics, slow, max) {
+        let mut want = Want {
+            topics,
+            slowness: Some(&mut slowness),
+            until: u64::MAX,
+            max,
+        };
+        match log.read(&mut place, &mut want) {
             Read::Events(events) => {
                 assert!(events.len() <= max.events, "a page");
+                if let Some(passed) = slowness.passed_over(id(events[0].id.offset - 1)) {
+                    let GapReason::Latest { events } = passed.reason else {
+                        panic!("{passed:?}");
+                    };
+                    let Gap {
+                        requested,
+                        resumed_after,
+                        ..
+                    } = passed;
+                    told.push(format!("({events} in {requested}..{resumed_after})"));
+                }
                 told.extend(events.iter().map(|event| event.data.to_string()));
             }
             Read::Nothing if place.at == log.cursor() => break,
@@ -68,7 +96,10 @@ fn told_from(log: &Log, mut place: Place, topics: &Topics, slow: Slow, max: Page
                     gap.resumed_after
                 ));
             }
-            Read::TooSlow => told.push("too slow".to_owned()),
+            Read::TooSlow => {
+                told.push("too slow".to_owned());
+                break;
+            }
         }
     }
     told.join(" ")
@@ -248,7 +279,7 @@ fn private_events_are_read_and_missed_by_those_alone_who_may() {
     let latest = log.before_latest(&named(&["t"]));
     assert_eq!(latest.at, id(2), "the last that may be read");
     assert_eq!(
-        told_from(&log, id_place(1), &named(&["t"]), Slow::Latest, PAGE),
+        told_from(&log, id_place(2), &named(&["t"]), Slow::Latest, PAGE),
         "3"
     );
 }
@@ -338,7 +369,7 @@ fn a_reader_chooses_where_to_begin() {
 }
 
 #[test]
-fn who_is_slow_gets_all_or_the_latest() {
+fn who_is_slow_gets_the_last_of_each_channel_and_is_told_how_many_came_before() {
     let mut log = log(2);
     let now = Instant::now();
     for (topic, data) in [
@@ -357,14 +388,84 @@ fn who_is_slow_gets_all_or_the_latest() {
     ];
     for topics in &both {
         let latest = |after| told_from(&log, id_place(after), topics, Slow::Latest, PAGE);
-        assert_eq!(latest(0), "a4 b5", "nothing is missing that was wanted");
+        assert_eq!(latest(1), "(2 in 7.1..7.3) a4 b5");
+        assert_eq!(latest(3), "a4 b5", "nothing is passed over");
         assert_eq!(latest(4), "b5");
         assert_eq!(latest(5), "");
-        assert_eq!(latest(6), "gap (unknown), on from 7.1: a4 b5");
+        // What is gone is told, and what is passed over of the rest.
+        let gone = "gap (expired), on from 7.1: (2 in 7.1..7.3) a4 b5";
+        assert_eq!(latest(0), gone);
+        let unknown = "gap (unknown), on from 7.1: (2 in 7.1..7.3) a4 b5";
+        assert_eq!(latest(6), unknown);
     }
-    assert_eq!(log.behind(0, &both[0]), 4);
-    assert_eq!(log.behind(3, &both[0]), 2);
-    assert_eq!(log.behind(3, &both[1]), 2);
+}
+
+#[test]
+fn what_is_passed_over_is_heard_later_by_nobody_in_vain() {
+    let mut log = log(9);
+    let now = Instant::now();
+    let private = |data: &str| Publication {
+        is_private: true,
+        ..Publication::new("a", data.to_owned())
+    };
+    publish(&mut log, now, &["a", "x"], "1");
+    publish(&mut log, now, &["a"], "2");
+    add(&mut log, now, private("p3"));
+    let from = |place, topics: &Topics| told_from(&log, place, topics, Slow::Latest, PAGE);
+    let start = id_place(0);
+    assert_eq!(from(start, &named(&["a"])), "(1 in 7.0..7.1) 2");
+    assert_eq!(from(start, &Topics::all()), "(1 in 7.0..7.1) 2");
+    let may = named(&["a"]).seeing_private(Arc::new(|topic| topic == "a"));
+    assert_eq!(from(start, &may), "(2 in 7.0..7.2) p3");
+    // Whoever hears it by its alternate topic alone is sent nothing later.
+    assert_eq!(from(start, &named(&["x"])), "1");
+}
+
+#[test]
+fn only_what_is_wanted_and_may_be_read_counts_as_delay() {
+    let mut log = Log::new(EPOCH, Limits::CHANNELS);
+    let now = Instant::now();
+    let private = Publication {
+        is_private: true,
+        ..Publication::new("a", "p".to_owned())
+    };
+    for _ in 0..2000 {
+        publish(&mut log, now, &["other"], "o");
+        add(&mut log, now, private.clone());
+    }
+    for _ in 0..3 {
+        publish(&mut log, now, &["a"], "a");
+    }
+    let close = |behind_max| Slow::Close { behind_max };
+    for topics in [
+        named(&["a"]),
+        named(&["a", "b"]),
+        named(&["b"]).matching(Arc::new(|topic| topic == "a")),
+    ] {
+        let told = |slow| told_from(&log, id_place(0), &topics, slow, PAGE);
+        assert_eq!(told(close(3)), "a a a");
+        assert_eq!(told(close(2)), "too slow");
+    }
+    // What was read is no delay any more, and what was there before never was.
+    let mut slowness = Slowness::new(SlowTest::new(move |_| close(2)), 4001);
+    let mut place = id_place(4000);
+    let mut step = |log: &Log| {
+        let mut want = Want {
+            topics: &named(&["a"]),
+            slowness: Some(&mut slowness),
+            until: u64::MAX,
+            max: PageMax { events: 1, ..PAGE },
+        };
+        match log.read(&mut place, &mut want) {
+            Read::Events(events) => events[0].id.offset,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(step(&log), 4001);
+    for offset in 4002..4010 {
+        assert_eq!(step(&log), offset, "never more than two behind");
+        publish(&mut log, now, &["a"], "a");
+    }
 }
 
 #[test]
@@ -386,7 +487,7 @@ fn a_large_log_is_read_in_pages() {
     let mut seen = Vec::new();
     while place.at < log.cursor() {
         reads += 1;
-        if let Read::Events(events) = log.read(&mut place, &rare, Slow::CatchUp, PAGE) {
+        if let Read::Events(events) = read(&log, &mut place, &rare, PAGE) {
             seen.extend(events.iter().map(|event| event.id.offset));
         }
     }
@@ -398,7 +499,7 @@ fn a_large_log_is_read_in_pages() {
     };
     let mut place = id_place(0);
     for topics in [named(&["often"]), named(&["often", "rare"]), Topics::all()] {
-        let Read::Events(events) = log.read(&mut place, &topics, Slow::CatchUp, page) else {
+        let Read::Events(events) = read(&log, &mut place, &topics, page) else {
             panic!("nothing");
         };
         assert_eq!(events.len(), 3, "as many bytes as a page has");
@@ -466,7 +567,7 @@ impl Reader {
             bytes: 1000,
         };
         let before = self.place.at;
-        match log.read(&mut self.place, &self.topics, Slow::CatchUp, max) {
+        match read(log, &mut self.place, &self.topics, max) {
             Read::Events(found) => {
                 assert!(!found.is_empty() && found.len() <= events);
                 for event in found {
