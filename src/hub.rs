@@ -26,8 +26,10 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 pub use self::event::{BadEventId, BadPublication, EARLIEST, Event, EventId, Publication};
+pub use self::log::Place;
+use self::log::seek::Seek;
 pub use self::log::{BEHIND_MAX, Gap, GapReason, Limits, PageMax, Read, Slow, SlowTest};
-use self::log::{Log, Place, Slowness, Want};
+use self::log::{Log, Slowness, Want};
 pub use self::topics::{TopicTest, Topics};
 
 /// A log that can be waited for.
@@ -71,6 +73,19 @@ pub enum After {
     Id(EventId),
     /// It wants what was published at a time, milliseconds since 1970, or later.
     Time(u64),
+    /// It wants what follows a place that was looked for ([`Hub::seek`]).
+    At(Place),
+}
+
+impl After {
+    /// Returns what has to be looked for.
+    fn sought(self) -> Option<Seek> {
+        match self {
+            Self::Latest => Some(Seek::latest()),
+            Self::Time(time_ms) => Some(Seek::time(time_ms)),
+            Self::Now | Self::Earliest | Self::Id(_) | Self::At(_) => None,
+        }
+    }
 }
 
 impl Hub {
@@ -155,6 +170,27 @@ impl Hub {
             Err(BadEventId) => (self.state().log)
                 .with_publisher_id(cursor)
                 .unwrap_or(EventId::UNKNOWN),
+        })
+    }
+
+    /// Looks for where a reader of some topics begins, a part at a time: others have their turn in
+    /// between. Returns the place, if it had to be looked for.
+    pub async fn seek(&self, after: After, topics: &Topics) -> After {
+        let Some(mut seek) = after.sought() else {
+            return after;
+        };
+        loop {
+            if let Some(place) = self.seek_on(&mut seek, topics) {
+                return After::At(place);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn seek_on(&self, seek: &mut Seek, topics: &Topics) -> Option<Place> {
+        self.with_log(|log| {
+            log.trim(Instant::now());
+            log.seek(seek, topics)
         })
     }
 
@@ -269,18 +305,27 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Returns a reader of some topics that does not wait yet.
+    /// Returns a reader of some topics that does not wait yet. Where it begins is better looked for
+    /// before, by [`Hub::seek`]: else nothing is done meanwhile.
     pub fn new(hub: Arc<Hub>, topics: Arc<Topics>, after: After) -> Self {
+        let found = after.sought().map(|mut seek| {
+            loop {
+                if let Some(place) = hub.seek_on(&mut seek, &topics) {
+                    return place;
+                }
+            }
+        });
         let (number, place) = {
             let mut state = hub.state();
             state.log.trim(Instant::now());
             state.readers += 1;
             let place = match after {
-                After::Now => Place::after(state.log.cursor()),
                 After::Earliest => state.log.earliest(),
-                After::Latest => state.log.before_latest(&topics),
                 After::Id(id) => Place::after(id),
-                After::Time(time_ms) => state.log.since(time_ms),
+                After::At(place) => place,
+                After::Now | After::Latest | After::Time(_) => {
+                    found.unwrap_or(Place::after(state.log.cursor()))
+                }
             };
             (state.readers, place)
         };
@@ -350,58 +395,74 @@ impl Reader {
         self.slowness.as_deref_mut()?.passed_over(at)
     }
 
-    /// Returns what follows, without waiting.
+    /// Returns what follows, without waiting, and however much has to be passed over for it.
     pub fn read_now(&mut self, max: PageMax) -> Read {
-        self.read_through(u64::MAX, max)
-    }
-
-    /// Returns what follows up to an event, that one among it, without waiting.
-    pub fn read_to(&mut self, last: EventId, max: PageMax) -> Read {
-        // Of another log, nothing comes before it.
-        let is_ours = last.epoch == self.hub.cursor().epoch;
-        self.read_through(if is_ours { last.offset } else { 0 }, max)
-    }
-
-    fn read_through(&mut self, until: u64, max: PageMax) -> Read {
         loop {
-            let mut state = self.hub.state();
-            let want = Want {
-                topics: &self.topics,
-                slowness: self.slowness.as_deref_mut(),
-                until,
-                max,
-            };
-            let read = state.read(&mut self.place, want);
-            if matches!(read, Read::Nothing)
-                && self.place.at.offset < state.log.cursor().offset.min(until)
-            {
-                // Much was passed over; others may want the lock.
-                continue;
+            // Others may want the lock.
+            if let Some(read) = self.read_some(max) {
+                return read;
             }
-            return read;
         }
+    }
+
+    /// Returns what follows as far as it is found in one go; nothing if there is more to look at.
+    pub fn read_some(&mut self, max: PageMax) -> Option<Read> {
+        self.turn(u64::MAX, max)
+    }
+
+    /// Returns what follows up to an event, that one among it, or all, without waiting for more to
+    /// happen. Pending while much has to be passed over, so that others have their turn.
+    pub fn poll_now(
+        &mut self,
+        cx: &mut Context<'_>,
+        last: Option<EventId>,
+        max: PageMax,
+    ) -> Poll<Read> {
+        let until = match last {
+            None => u64::MAX,
+            Some(last) if last.epoch == self.hub.cursor().epoch => last.offset,
+            // Of another log, nothing comes before it.
+            Some(_) => 0,
+        };
+        let Some(read) = self.turn(until, max) else {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        Poll::Ready(read)
+    }
+
+    fn turn(&mut self, until: u64, max: PageMax) -> Option<Read> {
+        let want = Want {
+            topics: &self.topics,
+            slowness: self.slowness.as_deref_mut(),
+            until,
+            max,
+        };
+        self.hub.state().read(&mut self.place, want)
     }
 
     /// Returns what follows, or waits for it. `None`: the hub is closed, and all has been read.
     /// Never [`Read::Nothing`].
     pub fn poll_read(&mut self, cx: &mut Context<'_>, max: PageMax) -> Poll<Option<Read>> {
-        loop {
-            let mut state = self.hub.state();
-            let want = Want {
-                topics: &self.topics,
-                slowness: self.slowness.as_deref_mut(),
-                until: u64::MAX,
-                max,
-            };
-            match state.read(&mut self.place, want) {
-                Read::Nothing if self.place.at < state.log.cursor() => {}
-                Read::Nothing if state.closed => return Poll::Ready(None),
-                Read::Nothing => {
-                    self.has_waited = true;
-                    state.wait(self.number, &self.topics, cx.waker());
-                    return Poll::Pending;
-                }
-                read => return Poll::Ready(Some(read)),
+        let want = Want {
+            topics: &self.topics,
+            slowness: self.slowness.as_deref_mut(),
+            until: u64::MAX,
+            max,
+        };
+        let mut state = self.hub.state();
+        match state.read(&mut self.place, want) {
+            Some(Read::Nothing) if state.closed => Poll::Ready(None),
+            Some(Read::Nothing) => {
+                self.has_waited = true;
+                state.wait(self.number, &self.topics, cx.waker());
+                Poll::Pending
+            }
+            Some(read) => Poll::Ready(Some(read)),
+            None => {
+                drop(state);
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
         }
     }
@@ -413,9 +474,13 @@ impl Reader {
 }
 
 impl State {
-    fn read(&mut self, place: &mut Place, mut want: Want<'_>) -> Read {
+    /// Reads as far as in one go. Returns nothing if there is more to look at.
+    fn read(&mut self, place: &mut Place, mut want: Want<'_>) -> Option<Read> {
         self.log.trim(Instant::now());
-        self.log.read(place, &mut want)
+        let read = self.log.read(place, &mut want);
+        let last = self.log.cursor().offset.min(want.until);
+        let is_paused = matches!(read, Read::Nothing) && place.at.offset < last;
+        (!is_paused).then_some(read)
     }
 }
 

@@ -174,9 +174,11 @@ impl Channels {
             Asked::Subscribe(subscribe) => match subscribe.way {
                 Way::Poll(form) => self.poll(&subscribe, form, None, moment).await,
                 Way::LongPoll(form, wait) => self.poll(&subscribe, form, Some(wait), moment).await,
-                Way::Stream(form) => self.stream(&subscribe, form, moment),
+                Way::Stream(form) => self.stream(&subscribe, form, moment).await,
                 Way::WebSocket => {
-                    let subject = Subject::channels(self, *subscribe, from.address);
+                    let topics = topics(&subscribe.selectors, &subscribe.grant);
+                    let start = self.start(&subscribe, &topics).await;
+                    let subject = Subject::channels(self, *subscribe, start, from.address);
                     converse(request, from, subject, moment)
                 }
             },
@@ -231,14 +233,14 @@ impl Channels {
         moment: &Moment,
     ) -> Reply {
         let topics = topics(&subscribe.selectors, &subscribe.grant);
-        let start = after(self.hub(), &subscribe.start);
+        let start = self.start(subscribe, &topics).await;
         // Whoever polls asks for all, and is not slow.
         let mut reader = Reader::new(Arc::clone(self.hub()), topics, start);
         let gathered = match wait {
             None => {
                 self.metrics.count(Count::Subscribed(Heard::Poll));
                 self.metrics.count(Count::Unsubscribed(Heard::Poll));
-                poll::gather(&mut reader, ANSWER_MAX)
+                poll::gather(&mut reader, ANSWER_MAX).await
             }
             Some(wait) => {
                 let here = self.presences.come(subscribe, Heard::LongPoll, false);
@@ -262,9 +264,10 @@ impl Channels {
         Reply::Answered(Box::new(answer))
     }
 
-    fn stream(&self, subscribe: &Subscribe, form: Form, moment: &Moment) -> Reply {
+    async fn stream(&self, subscribe: &Subscribe, form: Form, moment: &Moment) -> Reply {
         let topics = topics(&subscribe.selectors, &subscribe.grant);
-        let reader = self.reads(topics, after(self.hub(), &subscribe.start));
+        let start = self.start(subscribe, &topics).await;
+        let reader = self.reads(topics, start);
         let cursor = Some(reader.cursor()).filter(|&cursor| cursor != EventId::UNKNOWN);
         let answer = subscribe.answer(cursor, moment);
         let (way, heard) = match form {
@@ -307,6 +310,12 @@ impl Channels {
 
     pub(super) fn hub(&self) -> &Arc<Hub> {
         self.store.hub()
+    }
+
+    /// Returns where somebody begins, once that is found.
+    async fn start(&self, subscribe: &Subscribe, topics: &Topics) -> After {
+        let hub = self.hub();
+        hub.seek(after(hub, &subscribe.start), topics).await
     }
 
     /// Returns a reader for somebody who stays: how it is served if it is slow is each channel's.
@@ -390,7 +399,7 @@ pub(super) fn topics(selectors: &[Selector], grant: &Arc<Grant>) -> Arc<Topics> 
 }
 
 /// Returns where in a hub somebody begins.
-pub(super) fn after(hub: &Hub, start: &Start) -> After {
+fn after(hub: &Hub, start: &Start) -> After {
     match start {
         Start::Now => After::Now,
         Start::Earliest => After::Earliest,

@@ -26,7 +26,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep};
 
 use self::words::{Request, Wish};
-use super::channels::{Channels, Presence, after, topics};
+use super::channels::{Channels, Presence, topics};
 use crate::answer::channels::subscribe::SELECTORS_MAX;
 use crate::answer::channels::{Refusal, Subscribe};
 use crate::hub::{After, Event, EventId, PageMax, Read, Reader, poll};
@@ -116,12 +116,15 @@ impl Opening {
 }
 
 impl Subject {
-    pub(super) fn channels(channels: &Arc<Channels>, subscribe: Subscribe, from: IpAddr) -> Self {
-        Self::Channels(Box::new(Hearing::new(
-            Arc::clone(channels),
-            subscribe,
-            from,
-        )))
+    /// `start` is where what is heard at first begins.
+    pub(super) fn channels(
+        channels: &Arc<Channels>,
+        subscribe: Subscribe,
+        start: After,
+        from: IpAddr,
+    ) -> Self {
+        let channels = Arc::clone(channels);
+        Self::Channels(Box::new(Hearing::new(channels, subscribe, start, from)))
     }
 }
 
@@ -191,7 +194,7 @@ impl<T: Transport> Conversation<T> {
 }
 
 impl Hearing {
-    fn new(channels: Arc<Channels>, subscribe: Subscribe, from: IpAddr) -> Self {
+    fn new(channels: Arc<Channels>, subscribe: Subscribe, start: After, from: IpAddr) -> Self {
         let ends = [subscribe.grant.expires(), subscribe.speaker.expires()];
         let until = channels.until(ends.into_iter().flatten().min());
         let presence = channels.conversing(&subscribe);
@@ -208,10 +211,8 @@ impl Hearing {
             leaving: None,
             channels,
         };
-        let hub = Arc::clone(hearing.channels.hub());
-        let mut cursor = hub.cursor();
+        let mut cursor = hearing.channels.hub().cursor();
         if !hearing.subscribe.selectors.is_empty() {
-            let start = after(&hub, &hearing.subscribe.start);
             hearing.read_together();
             cursor = hearing.replay(Vec::new(), start);
         }
@@ -254,7 +255,7 @@ impl Hearing {
         if let Some((_, replay)) = self.replays.front_mut() {
             let limit = together.cursor();
             // What follows is read together with the rest.
-            match replay.read_to(limit, PAGE) {
+            match ready!(replay.poll_now(cx, Some(limit), PAGE)) {
                 Read::Gap(gap) => self.answers.push_back(words::gap(&gap)),
                 Read::Events(events) => {
                     let passed = replay.passed_over(&events);
@@ -437,14 +438,14 @@ impl Hearing {
         if !self.replays.is_empty() {
             return;
         }
-        match together.read_now(PAGE) {
-            Read::Events(events) => {
+        match together.read_some(PAGE) {
+            Some(Read::Events(events)) => {
                 let passed = together.passed_over(&events);
                 self.answers.extend(passed.map(|gap| words::gap(&gap)));
                 self.events.extend(events);
             }
-            Read::Gap(gap) => self.answers.push_back(words::gap(&gap)),
-            Read::Nothing | Read::TooSlow => {}
+            Some(Read::Gap(gap)) => self.answers.push_back(words::gap(&gap)),
+            Some(Read::Nothing | Read::TooSlow) | None => {}
         }
     }
 
@@ -482,9 +483,10 @@ impl Hearing {
 /// Returns the last place from which a reader misses nothing.
 fn latest(reader: &mut Reader) -> EventId {
     let place = reader.cursor();
-    match reader.read_now(PAGE) {
-        Read::Nothing => reader.cursor(),
-        Read::Events(_) | Read::Gap(_) | Read::TooSlow => place,
+    match reader.read_some(PAGE) {
+        // What was looked at is none of the reader's.
+        Some(Read::Nothing) | None => reader.cursor(),
+        Some(Read::Events(_) | Read::Gap(_) | Read::TooSlow) => place,
     }
 }
 

@@ -128,7 +128,10 @@ impl Feed {
     fn poll_tell(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
         match self.reader.poll_read(cx, PIECE_MAX) {
             Poll::Ready(None | Some(Read::TooSlow)) => Poll::Ready(self.leave()),
-            Poll::Pending if self.state == State::Leaving => Poll::Ready(self.leave()),
+            // What is only looked through in parts is gone through first.
+            Poll::Pending if self.state == State::Leaving && !self.reader.has_more() => {
+                Poll::Ready(self.leave())
+            }
             Poll::Ready(Some(Read::Gap(gap))) => Poll::Ready(self.gap(&gap)),
             Poll::Ready(Some(Read::Events(events))) => {
                 let piece = self.piece(&events);

@@ -9,6 +9,7 @@ mod candidates;
 pub(super) mod channel;
 mod keys;
 mod read;
+pub(super) mod seek;
 mod slow;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,8 @@ use tokio::time::Instant;
 
 use self::channel::{Channel, Dropped};
 use self::keys::Keys;
+#[cfg(test)]
+pub(super) use self::read::SCANNED_MAX;
 pub use self::read::{Gap, GapReason, PageMax, Place, Read, Want};
 pub use self::slow::{BEHIND_MAX, Slow, SlowTest, Slowness};
 use super::event::{Event, EventId};
@@ -96,6 +99,10 @@ pub struct Log {
     dropped: Dropped,
     /// What channels have dropped that are not remembered.
     forgotten: Dropped,
+    /// Losses that channels have had.
+    losses: u64,
+    /// The channels that have lost something, by the last time.
+    lost: BTreeMap<u64, Arc<str>>,
     /// Offsets of the events that their publishers gave an id, the earliest first.
     ids: HashMap<Box<str>, Vec<u64>>,
     keys: Keys,
@@ -114,6 +121,8 @@ impl Log {
             empty_channels: 0,
             dropped: Dropped::default(),
             forgotten: Dropped::default(),
+            losses: 0,
+            lost: BTreeMap::new(),
             ids: HashMap::new(),
             keys: Keys::default(),
         }
@@ -210,8 +219,12 @@ impl Log {
         self.dropped.note(&event);
         for (index, topic) in event.topics.iter().enumerate() {
             if let Some(channel) = self.channels.get_mut(topic) {
+                let before = channel.dropped;
                 channel.remove(&event, index == 0);
                 self.empty_channels += usize::from(channel.events.is_empty());
+                if channel.dropped != before {
+                    note_loss(&mut self.losses, &mut self.lost, topic, channel);
+                }
             }
         }
         if let Some(id) = event.publisher_id.as_deref()
@@ -243,6 +256,7 @@ impl Log {
         for (_, topic) in empty {
             if let Some(channel) = self.channels.remove(&topic) {
                 self.forgotten.join(channel.dropped);
+                self.lost.remove(&channel.lost);
                 self.empty_channels -= 1;
             }
         }
@@ -271,7 +285,7 @@ impl Log {
         for (topic, dropped) in losses.channels {
             self.dropped.join(dropped);
             let forgotten = self.forgotten;
-            let channel = self.channels.entry(topic).or_insert_with(|| {
+            let channel = self.channels.entry(Arc::clone(&topic)).or_insert_with(|| {
                 self.empty_channels += 1;
                 Channel {
                     dropped: forgotten,
@@ -279,6 +293,7 @@ impl Log {
                 }
             });
             channel.dropped.join(dropped);
+            note_loss(&mut self.losses, &mut self.lost, &topic, channel);
         }
         if self.empty_channels > self.limits.empty_channels_max {
             self.forget_channels();
@@ -291,8 +306,9 @@ impl Log {
         self.last = self.last.max(offset);
         self.forgotten.join(lost);
         self.dropped.join(lost);
-        for channel in self.channels.values_mut() {
+        for (topic, channel) in &mut self.channels {
             channel.dropped.join(lost);
+            note_loss(&mut self.losses, &mut self.lost, topic, channel);
         }
     }
 
@@ -301,6 +317,19 @@ impl Log {
         let kept = self.kept.range(offsets);
         kept.map(|(_, kept)| Arc::clone(&kept.event)).collect()
     }
+}
+
+/// Notes that a channel has lost something, after all that was lost before.
+fn note_loss(
+    losses: &mut u64,
+    lost: &mut BTreeMap<u64, Arc<str>>,
+    topic: &Arc<str>,
+    channel: &mut Channel,
+) {
+    lost.remove(&channel.lost);
+    *losses += 1;
+    channel.lost = *losses;
+    lost.insert(*losses, Arc::clone(topic));
 }
 
 /// What the channels of a log have dropped.

@@ -3,6 +3,7 @@
 //! Framing only; how long to wait and what a status says is decided above. One answer is gathered
 //! by [`gather`] or awaited by [`wait`]; a stream of lines is a [`super::feed::Feed`].
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -92,10 +93,10 @@ impl Gathered {
     }
 }
 
-/// Returns what a reader finds without waiting.
-pub fn gather(reader: &mut Reader, max: PageMax) -> Gathered {
-    let read = reader.read_now(max);
-    complete(reader, max, read)
+/// Returns what a reader finds without waiting for more to happen.
+pub async fn gather(reader: &mut Reader, max: PageMax) -> Gathered {
+    let read = now(reader, max).await;
+    complete(reader, max, read).await
 }
 
 /// Returns what a reader finds, as soon as there is something; nothing after `wait_max`, or if the
@@ -105,12 +106,16 @@ pub async fn wait(reader: &mut Reader, max: PageMax, wait_max: Duration) -> Gath
         Ok(Some(read)) => read,
         Ok(None) | Err(_) => Read::Nothing,
     };
-    complete(reader, max, read)
+    complete(reader, max, read).await
 }
 
-fn complete(reader: &mut Reader, max: PageMax, first: Read) -> Gathered {
+async fn now(reader: &mut Reader, max: PageMax) -> Read {
+    poll_fn(|cx| reader.poll_now(cx, None, max)).await
+}
+
+async fn complete(reader: &mut Reader, max: PageMax, first: Read) -> Gathered {
     let (gap, mut read) = match first {
-        Read::Gap(gap) => (Some(gap), reader.read_now(max)),
+        Read::Gap(gap) => (Some(gap), now(reader, max).await),
         read => (None, read),
     };
     let mut events = Vec::new();
@@ -122,10 +127,11 @@ fn complete(reader: &mut Reader, max: PageMax, first: Read) -> Gathered {
         if events.len() >= max.events || bytes >= max.bytes {
             break;
         }
-        read = reader.read_now(PageMax {
+        let left = PageMax {
             events: max.events - events.len(),
             bytes: max.bytes - bytes,
-        });
+        };
+        read = now(reader, left).await;
     }
     Gathered {
         cursor: reader.cursor(),
@@ -221,8 +227,6 @@ pub(super) fn farewell(cursor: EventId, return_ms: u64) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-
     use tokio::time::Instant;
 
     use super::*;
@@ -250,9 +254,9 @@ mod tests {
         std::str::from_utf8(bytes).unwrap()
     }
 
-    #[test]
-    fn what_is_gathered_is_told_in_four_shapes() {
-        let gathered = gather(&mut reader(&hub(), After::Earliest), ANSWER_MAX);
+    #[tokio::test]
+    async fn what_is_gathered_is_told_in_four_shapes() {
+        let gathered = gather(&mut reader(&hub(), After::Earliest), ANSWER_MAX).await;
         assert_eq!(gathered.cursor.to_string(), "5.3");
         assert!(!gathered.has_more && gathered.gap.is_none());
         let lines = gathered.lines();
@@ -274,14 +278,14 @@ mod tests {
         assert_eq!(object.as_object().unwrap().len(), 2);
     }
 
-    #[test]
-    fn a_gap_and_a_rest_are_said() {
+    #[tokio::test]
+    async fn a_gap_and_a_rest_are_said() {
         let hub = hub();
         let page = PageMax {
             events: 1,
             bytes: 9,
         };
-        let gathered = gather(&mut reader(&hub, hub.after("4.2")), page);
+        let gathered = gather(&mut reader(&hub, hub.after("4.2")), page).await;
         let object: serde_json::Value = serde_json::from_slice(&gathered.object()).unwrap();
         assert_eq!(object["cursor"], "5.1");
         assert_eq!(object["events"].as_array().unwrap().len(), 1);
@@ -290,7 +294,8 @@ mod tests {
         });
         assert_eq!(object["gap"], gap);
         assert_eq!(object["more"], true);
-        let lines = gather(&mut reader(&hub, hub.after("urn:nobody")), page).lines();
+        let unknown = gather(&mut reader(&hub, hub.after("urn:nobody")), page).await;
+        let lines = unknown.lines();
         insta::assert_snapshot!(text(&lines).lines().next().unwrap().replace(',', ",\n"), @r#"
         {"event":"hub-gap",
         "cursor":"5.0",

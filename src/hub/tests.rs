@@ -1,6 +1,7 @@
 //! A hub that is published to and waited for.
 
 mod measured;
+mod turns;
 
 use std::future::poll_fn;
 

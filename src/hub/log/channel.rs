@@ -17,6 +17,8 @@ pub(super) struct Channel {
     /// What its own events cost.
     pub(super) bytes: usize,
     pub(super) dropped: Dropped,
+    /// Which of the log's losses was its last.
+    pub(super) lost: u64,
 }
 
 impl Channel {

@@ -1,15 +1,16 @@
 //! What a reader finds after its place.
 
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use super::slow::{Slow, Slowness};
 use super::{Dropped, Log};
 use crate::hub::event::{Event, EventId};
 use crate::hub::topics::{Pattern, Topics};
 
-/// Events that are looked at in one go, whether or not they are selected: a reader of much holds up
-/// nobody.
-const SCANNED_MAX: usize = 1024;
+/// Events, or channels, that are looked at in one go, whether or not they are selected: a reader of
+/// much holds up nobody.
+pub(in crate::hub) const SCANNED_MAX: usize = 1024;
 
 /// How much is read at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +28,18 @@ pub struct Place {
     pub at: EventId,
     /// The offset through which it was told that events are missing.
     pub(in crate::hub) told: u64,
+    /// The last of the log's losses that was looked at, and is none of the reader's.
+    pub(super) sought: u64,
 }
 
 impl Place {
     /// Returns the place of a reader that has seen an event, and all before it.
     pub fn after(at: EventId) -> Self {
-        Self { at, told: 0 }
+        Self {
+            at,
+            told: 0,
+            sought: 0,
+        }
     }
 }
 
@@ -106,39 +113,8 @@ impl Log {
     /// gone.
     pub fn earliest(&self) -> Place {
         Place {
-            at: self.id(0),
             told: self.dropped.latest(),
-        }
-    }
-
-    /// Returns the place before the first event that was published at a time, milliseconds since
-    /// 1970, or later. What was dropped before is not minded.
-    pub fn since(&self, time_ms: u64) -> Place {
-        let mut kept = self.kept.values();
-        let first = kept.find(|kept| kept.event.time_ms >= time_ms);
-        Place {
-            at: first.map_or(self.cursor(), |kept| self.id(kept.event.id.offset - 1)),
-            told: self.dropped.latest(),
-        }
-    }
-
-    /// Returns the place before the last event that a reader would be given.
-    pub fn before_latest(&self, topics: &Topics) -> Place {
-        let latest = match topics.only_names() {
-            Some(names) => (names.iter())
-                .filter_map(|name| {
-                    let events = self.channels.get(name)?.events.iter();
-                    let last = events.rev().find(|event| topics.may_read(event))?;
-                    Some(last.id.offset)
-                })
-                .max(),
-            None => (self.kept.iter().rev())
-                .find(|(_, kept)| topics.selects(&kept.event))
-                .map(|(&offset, _)| offset),
-        };
-        Place {
-            at: self.id(latest.map_or(self.last, |offset| offset - 1)),
-            told: self.dropped.latest(),
+            ..Place::after(self.id(0))
         }
     }
 
@@ -148,12 +124,17 @@ impl Log {
         if self.is_too_slow(*place, want) {
             return Read::TooSlow;
         }
-        if let Some(mut gap) = self.gap(place, want.topics) {
+        let Poll::Ready(gap) = self.gap(place, want.topics) else {
+            return Read::Nothing;
+        };
+        if let Some(mut gap) = gap {
             if let Some(slowness) = &mut want.slowness {
                 slowness.restart(self.last, &mut gap);
             }
-            place.at = gap.resumed_after;
-            place.told = self.dropped.latest();
+            *place = Place {
+                told: self.dropped.latest(),
+                ..Place::after(gap.resumed_after)
+            };
             return Read::Gap(gap);
         }
         let events = self.page(place, want);
@@ -236,51 +217,63 @@ impl Log {
         at.epoch == self.epoch && at.offset <= self.last
     }
 
-    fn gap(&self, place: &Place, topics: &Topics) -> Option<Gap> {
+    /// Returns the gap after a place, if there is one; pending if that cannot be said yet.
+    fn gap(&self, place: &mut Place, topics: &Topics) -> Poll<Option<Gap>> {
         let requested = place.at;
-        let known = place.at.offset.max(place.told);
         let (reason, after) = if requested == EventId::UNKNOWN {
             (GapReason::Unknown, 0)
         } else if requested.epoch != self.epoch {
             (GapReason::Epoch, 0)
         } else if requested.offset > self.last {
             (GapReason::Unknown, 0)
-        } else if self.dropped.latest() > known && self.dropped_of(topics) > known {
+        } else if ready!(self.has_lost(place, topics)) {
             (GapReason::Expired, requested.offset)
         } else {
-            return None;
+            return Poll::Ready(None);
         };
-        Some(Gap {
+        Poll::Ready(Some(Gap {
             requested,
             resumed_after: self.id(self.before_next(after, topics)),
             reason,
-        })
+        }))
     }
 
-    /// The offset through which events were dropped that a reader could have had.
-    fn dropped_of(&self, topics: &Topics) -> u64 {
+    /// Returns whether events after a place were dropped that a reader could have had; pending if
+    /// so many channels have lost some that not all were looked at.
+    fn has_lost(&self, place: &mut Place, topics: &Topics) -> Poll<bool> {
+        let known = place.at.offset.max(place.told);
+        if self.dropped.latest() <= known {
+            return Poll::Ready(false);
+        }
         let any = topics.sees_any_private();
-        let through =
-            |dropped: Dropped, topic: &str| dropped.through(any && topics.sees_private(topic), any);
-        let of_channel = |name: &Arc<str>| {
+        let is_news = |dropped: Dropped, sees: bool| dropped.through(any && sees, any) > known;
+        let is_news_of = |name: &Arc<str>| {
             let channel = self.channels.get(name);
-            through(
-                channel.map_or(self.forgotten, |channel| channel.dropped),
-                name,
-            )
+            let dropped = channel.map_or(self.forgotten, |channel| channel.dropped);
+            is_news(dropped, any && topics.sees_private(name))
         };
-        let named = topics.names.iter().map(of_channel).max().unwrap_or(0);
-        let matched = match &topics.pattern {
-            Pattern::None => 0,
-            Pattern::All => self.dropped.through(any, any),
-            Pattern::Test(test) => (self.channels.iter())
-                .filter(|(topic, _)| test(topic))
-                .map(|(topic, channel)| through(channel.dropped, topic))
-                .max()
-                .unwrap_or(0)
-                .max(self.forgotten.through(any, any)),
+        if topics.names.iter().any(is_news_of) {
+            return Poll::Ready(true);
+        }
+        let test = match &topics.pattern {
+            Pattern::None => return Poll::Ready(false),
+            Pattern::All => return Poll::Ready(is_news(self.dropped, true)),
+            Pattern::Test(test) => test,
         };
-        named.max(matched)
+        if is_news(self.forgotten, true) {
+            return Poll::Ready(true);
+        }
+        // What was looked at before comes again if it has lost more.
+        for (scanned, (&loss, topic)) in self.lost.range(place.sought + 1..).enumerate() {
+            if scanned == SCANNED_MAX {
+                return Poll::Pending;
+            }
+            place.sought = loss;
+            if test(topic) && is_news_of(topic) {
+                return Poll::Ready(true);
+            }
+        }
+        Poll::Ready(false)
     }
 
     /// The offset before the next event that may be selected.

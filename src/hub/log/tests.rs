@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
+use super::seek::Seek;
 use super::*;
 use crate::hub::event::{EVENT_OVERHEAD_BYTES, Publication};
 use crate::hub::topics::Topics;
@@ -276,7 +277,7 @@ fn private_events_are_read_and_missed_by_those_alone_who_may() {
     add(&mut log, now, private(&["t", "u"], "p4"));
     assert_eq!(told(&log, id(3), &may("u")), "p4");
     assert_eq!(told(&log, id(3), &may("v")), "");
-    let latest = log.before_latest(&named(&["t"]));
+    let latest = sought(&log, Seek::latest(), &named(&["t"]));
     assert_eq!(latest.at, id(2), "the last that may be read");
     assert_eq!(
         told_from(&log, id_place(2), &named(&["t"]), Slow::Latest, PAGE),
@@ -358,14 +359,21 @@ fn a_reader_chooses_where_to_begin() {
     }
     let from = |place| told_from(&log, place, &named(&["a"]), Slow::CatchUp, PAGE);
     assert_eq!(from(log.earliest()), "2000 4000 5000", "no gap");
-    assert_eq!(from(log.since(2001)), "4000 5000");
-    assert_eq!(from(log.since(0)), "2000 4000 5000", "no gap");
-    assert_eq!(from(log.since(9000)), "");
-    assert_eq!(from(log.before_latest(&named(&["a"]))), "5000");
-    assert_eq!(log.before_latest(&named(&["b"])).at, id(2));
-    assert_eq!(log.before_latest(&named(&["c"])).at, id(5));
+    let since = |time_ms| sought(&log, Seek::time(time_ms), &named(&["a"]));
+    assert_eq!(from(since(2001)), "4000 5000");
+    assert_eq!(from(since(0)), "2000 4000 5000", "no gap");
+    assert_eq!(from(since(9000)), "");
+    let latest = |topics| sought(&log, Seek::latest(), &topics);
+    assert_eq!(from(latest(named(&["a"]))), "5000");
+    assert_eq!(latest(named(&["b"])).at, id(2));
+    assert_eq!(latest(named(&["a", "b"])).at, id(4));
+    assert_eq!(latest(named(&["c"])).at, id(5));
     let b = Topics::named(["x"]).matching(Arc::new(|topic| topic == "b"));
-    assert_eq!(log.before_latest(&b).at, id(2));
+    assert_eq!(latest(b).at, id(2));
+}
+
+fn sought(log: &Log, mut seek: Seek, topics: &Topics) -> Place {
+    log.seek(&mut seek, topics).unwrap()
 }
 
 #[test]
