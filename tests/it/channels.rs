@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use forerun::answer::channels::{ChannelOptions, Keys, Prefix};
+use forerun::answer::channels::{ChannelOptions, Keys, Origins, Prefix};
 use forerun::door::channels::rates::Rate;
 use forerun::door::channels::{Channels, Setting};
 use forerun::http2::tunnel::Tunnel;
@@ -77,7 +77,7 @@ pub(crate) fn world_of(rate: Rate, change: impl FnOnce(&mut ChannelOptions)) -> 
 }
 
 /// Returns a token for these topics, which ends so many seconds from now.
-fn token(publish: &[&str], subscribe: &[&str], seconds: u64) -> String {
+pub(crate) fn token(publish: &[&str], subscribe: &[&str], seconds: u64) -> String {
     let claims = json!({
         "exp": NOW.as_secs() + seconds,
         "mercure": {"publish": publish, "subscribe": subscribe},
@@ -629,6 +629,121 @@ async fn a_drain_tells_each_way_where_to_go_on() {
         "{:?}",
         start.elapsed()
     );
+}
+
+/// What is still to be replayed when the server goes is not passed over: whoever comes again goes
+/// on from the least of what they were told.
+#[tokio::test(start_paused = true)]
+async fn a_drain_amid_replays_loses_nothing() {
+    const EVENTS: u32 = 900;
+    let (mut world, hub) = world();
+    let long = "x".repeat(200);
+    for number in 0..EVENTS {
+        for topic in ["demo/a", "demo/b"] {
+            let said = format!("{topic} {number} {long}");
+            hub.add(forerun::hub::Publication::new(topic, said));
+        }
+    }
+    let mut socket = tunnels(&mut world, &["/channels/demo/c"]).await.remove(0);
+    hear(&world, &mut socket).await;
+    // The first is further on than the second, which has to wait for it.
+    say(
+        &mut socket,
+        &json!({"subscribe": "demo/a", "after": "7.600"}),
+    );
+    say(
+        &mut socket,
+        &json!({"subscribe": "demo/b", "after": "7.100"}),
+    );
+    let mut heard: Vec<String> = Vec::new();
+    let mut is_draining = false;
+    let cursor = loop {
+        let told = hear(&world, &mut socket).await;
+        if told["event"] == "close" {
+            break told["cursor"].as_str().unwrap().to_owned();
+        }
+        heard.extend(told["message"].as_str().map(str::to_owned));
+        if heard.len() == 5 && !std::mem::replace(&mut is_draining, true) {
+            world.drain();
+        }
+    };
+    assert!(
+        (5..600).contains(&heard.len()),
+        "{} amid the first",
+        heard.len()
+    );
+    assert_eq!(cursor, "7.100", "the second has not begun");
+    // Another node of the same log.
+    let mut reader = forerun::hub::Reader::new(
+        Arc::clone(&hub),
+        Arc::new(forerun::hub::Topics::named(["demo/a", "demo/b"])),
+        hub.after(&cursor),
+    );
+    let max = forerun::hub::PageMax {
+        events: usize::MAX,
+        bytes: usize::MAX,
+    };
+    while let forerun::hub::Read::Events(events) = reader.read_now(max) {
+        heard.extend(events.iter().map(|event| event.data.to_string()));
+    }
+    for (topic, first) in [("demo/a", 300), ("demo/b", 50)] {
+        for number in first..EVENTS {
+            let said = format!("{topic} {number} {long}");
+            assert!(heard.contains(&said), "{topic} {number} after {cursor}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_any_origin_has_not_the_right_of_this_machine() {
+    let any = Origins::parse(&["*", "https://friend.example"]).unwrap();
+    let (mut world, hub) = world_of(RATE, |options| options.origins = any);
+    let target = "/channels/demo/a";
+    let may = token(&["demo/a"], &[], 3600);
+    let may = ("authorization", may.as_str());
+    let stranger = ("origin", "https://stranger.example");
+    let rebound = ("origin", "http://localhost");
+    for (fields, status) in [
+        (vec![], 200),
+        (vec![("origin", "https://localhost")], 200),
+        (vec![("origin", "https://friend.example")], 200),
+        (vec![stranger], 401),
+        (vec![rebound], 401),
+        (vec![("origin", "null")], 403),
+        (vec![stranger, may], 200),
+    ] {
+        let before = hub.cursor();
+        let answer = world.ask(post(target, "hello").headers(&fields)).await;
+        assert_eq!(answer.status(), status, "{fields:?}: {}", answer.text());
+        assert_eq!(hub.cursor() != before, status == 200, "{fields:?}");
+    }
+    // What name a page made lead here is not answered for at all, whatever origin it has.
+    for authority in ["stranger.example", "stranger.example:8443"] {
+        let origin = format!("https://{authority}");
+        let ask = post(target, "hello").authority(authority);
+        let answer = world.ask(ask.header("origin", &origin)).await;
+        assert_eq!(answer.status(), 421, "{authority}");
+    }
+    for (fields, is_kept) in [
+        ("", true),
+        ("Origin: https://localhost\r\n", true),
+        ("Origin: https://stranger.example\r\n", false),
+    ] {
+        let mut socket = upgraded(&mut world, target, fields).await;
+        assert_eq!(hear(&world, &mut socket).await["event"], "open");
+        say(&mut socket, &json!({"publish": "demo/a", "data": "said"}));
+        let before = hub.cursor();
+        loop {
+            let told = hear(&world, &mut socket).await;
+            if told["event"] == "message" {
+                continue;
+            }
+            let expected = if is_kept { "published" } else { "error" };
+            assert_eq!(told["event"], expected, "{fields}: {told}");
+            break;
+        }
+        assert_eq!(hub.cursor() != before, is_kept, "{fields}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
