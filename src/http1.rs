@@ -35,6 +35,7 @@ use crate::answer::{self, Answer, Body};
 use crate::door::body::Source;
 use crate::door::channels::{Channels, From, Listener, Reply};
 use crate::door::conversation::Opening;
+use crate::door::limits::{Incoming, IncomingBody};
 use crate::door::{self, Seen, Service};
 use crate::hub::sse::Feed;
 use crate::metrics::Count;
@@ -63,10 +64,11 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     let progress = Rc::new(Progress::default());
     let outlet = Outlet::new(stream, Rc::clone(&progress));
     let opened: Rc<Cell<Option<Opened>>> = Rc::default();
+    let incoming = Incoming::new(&service.buffers);
     let header_wait_max = HEADER_WAIT_MAX.min(service.limits.idle);
     let answering = service_fn(|request: http::Request<hyper::body::Incoming>| {
         let (service, progress) = (Arc::clone(&service), Rc::clone(&progress));
-        let opened = Rc::clone(&opened);
+        let (opened, mut incoming) = (Rc::clone(&opened), incoming.body());
         // Boxed, so that the stream can be had back from hyper.
         Box::pin(async move {
             let (request, body) = request.into_parts();
@@ -74,12 +76,13 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
                 let asked = Asked {
                     request,
                     body,
+                    incoming,
                     peer,
                 };
                 return Ok(reply(&service, &channels, asked, &opened, progress).await);
             }
             let received = match service.wanted_bytes_max(&request) {
-                Some(most) => receive(body, most).await,
+                Some(most) => receive(&service, body, &mut incoming, most).await,
                 None => Received::Nothing,
             };
             Ok::<_, Infallible>(respond(service, peer, request, received, progress).await)
@@ -178,6 +181,8 @@ async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
 struct Asked {
     request: Parts,
     body: hyper::body::Incoming,
+    /// Held until there is a reply.
+    incoming: IncomingBody,
     peer: IpAddr,
 }
 
@@ -191,13 +196,14 @@ async fn reply(
     let Asked {
         request,
         body,
+        mut incoming,
         peer,
     } = asked;
     let from = From {
         address: peer,
         protocol: None,
     };
-    let receive = async |most| receive(body, most).await;
+    let receive = async |most| receive(service, body, &mut incoming, most).await;
     let reply = service.reply(channels, &request, from, receive).await;
     let moment = service.moment();
     let noted = |answer: &Answer| {
@@ -305,7 +311,12 @@ async fn respond(
 }
 
 /// Reads a wanted body to its end, or as far as it comes in time.
-async fn receive(mut body: hyper::body::Incoming, most: usize) -> Received {
+async fn receive(
+    service: &Service,
+    mut body: hyper::body::Incoming,
+    incoming: &mut IncomingBody,
+    most: usize,
+) -> Received {
     let mut whole = BytesMut::new();
     let reading = async {
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
@@ -315,6 +326,9 @@ async fn receive(mut body: hyper::body::Incoming, most: usize) -> Received {
             let piece = frame.into_data().unwrap_or_default();
             if whole.len() + piece.len() > most {
                 return Received::TooLong;
+            }
+            if !incoming.add(piece.len(), || service.metrics.open()) {
+                return Received::Busy;
             }
             whole.extend_from_slice(&piece);
         }

@@ -60,6 +60,8 @@ pub enum Received {
     TooLong,
     /// It did not end in time.
     Cut,
+    /// More than can be held while so much else is.
+    Busy,
 }
 
 /// What a page tells, and which page, if it says so.
@@ -225,6 +227,7 @@ fn told(request: &Parts, received: &Received, moment: &Moment) -> Answer {
         Received::Whole(body) => body,
         Received::TooLong => return plain(StatusCode::PAYLOAD_TOO_LARGE, moment),
         Received::Cut => return plain(StatusCode::REQUEST_TIMEOUT, moment),
+        Received::Busy => return plain(StatusCode::SERVICE_UNAVAILABLE, moment),
         Received::Nothing => return plain(StatusCode::BAD_REQUEST, moment),
     };
     let Ok(told) = serde_json::from_slice::<Told>(body) else {

@@ -159,8 +159,9 @@ impl Channels {
         match channels::ask(&self.options, request, caller, moment) {
             Asked::Answered(answer) => Reply::Answered(answer),
             Asked::Publish(publishing) => {
-                let received = receive(publishing.body_bytes_max()).await;
-                let answer = self.publish(*publishing, &received, from, moment).await;
+                let answer = self
+                    .publish(request, *publishing, from, moment, receive)
+                    .await;
                 Reply::Answered(Box::new(answer))
             }
             Asked::Subscriptions(wanted) => {
@@ -185,40 +186,57 @@ impl Channels {
         }
     }
 
+    /// Publishes what a request says, unless its address has published too much of late: that is
+    /// known before the body is read.
     async fn publish(
         &self,
+        request: &Parts,
         publishing: Publishing,
-        received: &Received,
         from: From<'_>,
         moment: &Moment,
+        receive: impl AsyncFnOnce(usize) -> Received,
     ) -> Answer {
-        let (said, published) = match publishing.read(received, &self.options, moment) {
+        let most = publishing.body_bytes_max();
+        let said = declared_bytes(request).min(most);
+        let taken = self.rates.take(from.address, said, Instant::now());
+        if let Err(wait) = taken {
+            return publishing.published().refused(&too_many(wait), moment);
+        }
+        let received = receive(most).await;
+        let more = match &received {
+            Received::Whole(body) => body.len().saturating_sub(said),
+            Received::TooLong => most.saturating_sub(said),
+            Received::Nothing | Received::Cut | Received::Busy => 0,
+        };
+        self.rates.owe(from.address, more, Instant::now());
+        let (said, published) = match publishing.read(&received, &self.options, moment) {
             Ok(read) => read,
             Err(answer) => return *answer,
         };
-        match self.keep(said, from.address).await {
+        match self.keep(said).await {
             Ok(id) => published.answer(&id.to_string(), moment),
             Err(refusal) => published.refused(&refusal, moment),
         }
     }
 
-    /// Publishes what somebody said who may.
+    /// Publishes what somebody said over a WebSocket who may.
     ///
     /// # Errors
     /// They have published too much of late, or it cannot be kept: what to tell them.
-    pub(super) async fn keep(
+    pub(super) async fn keep_from(
         &self,
         said: channels::Publication,
         from: IpAddr,
     ) -> Result<EventId, Refusal> {
         let taken = self.rates.take(from, said.data.len(), Instant::now());
         taken.map_err(too_many)?;
+        self.keep(said).await
+    }
+
+    async fn keep(&self, said: channels::Publication) -> Result<EventId, Refusal> {
         let event = publication(said, (self.now)());
-        let published = self
-            .store
-            .publish(event)
-            .await
-            .map_err(|error| unkept(&error))?;
+        let published = self.store.publish(event).await;
+        let published = published.map_err(|error| unkept(&error))?;
         if !published.is_repeated {
             self.metrics.count(Count::Published);
         }
@@ -440,6 +458,13 @@ fn body(gathered: &Gathered, form: Form) -> Bytes {
         Form::Raw => gathered.raw(),
         Form::EventStream => gathered.blocks(),
     }
+}
+
+/// Returns how many bytes a request says that its body has.
+fn declared_bytes(request: &Parts) -> usize {
+    let length = request.headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or(0)
 }
 
 /// Returns whether a request was passed on by somebody on this machine, for somebody elsewhere.

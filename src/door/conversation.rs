@@ -422,7 +422,7 @@ impl Hearing {
         let from = self.from;
         self.publishing = Some(Box::pin(async move {
             let shown = event.id.clone();
-            match channels.keep(event, from).await {
+            match channels.keep_from(event, from).await {
                 Ok(cursor) => words::published(shown.as_deref(), cursor, reference.as_ref()),
                 Err(refusal) => words::error(&refusal.text, reference.as_ref()),
             }

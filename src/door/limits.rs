@@ -2,7 +2,9 @@
 //!
 //! A limit that nobody needs to set is a constant beside what it limits; `serve::limits` lists all.
 
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv6Addr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -120,11 +122,65 @@ impl Part {
         }
         self.bytes = bytes;
     }
+
+    fn add(&mut self, bytes: u64) {
+        self.buffers.held.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+    }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
         self.set(0);
+    }
+}
+
+/// The bodies of a connection's requests that have come, and are held until they are answered.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    buffers: Arc<Buffers>,
+    held: Rc<Cell<u64>>,
+}
+
+/// One of them: nothing is held of it once it is dropped.
+#[derive(Debug)]
+pub struct IncomingBody {
+    of: Incoming,
+    part: Part,
+}
+
+impl Incoming {
+    /// Returns the bodies of a connection: none yet.
+    pub fn new(buffers: &Arc<Buffers>) -> Self {
+        Self {
+            buffers: Arc::clone(buffers),
+            held: Rc::default(),
+        }
+    }
+
+    /// Returns another body, of which nothing has come.
+    pub fn body(&self) -> IncomingBody {
+        IncomingBody {
+            of: self.clone(),
+            part: self.buffers.part(),
+        }
+    }
+}
+
+impl IncomingBody {
+    /// Counts bytes that have come. Returns whether they may be held: not if the connection's
+    /// bodies are more than its share, while all connections together hold too much.
+    pub fn add(&mut self, bytes: usize, connections: impl FnOnce() -> u64) -> bool {
+        self.of.held.update(|held| held + bytes as u64);
+        self.part.add(bytes as u64);
+        let share = self.of.buffers.share_of(connections);
+        share.is_none_or(|share| self.of.held.get() <= share)
+    }
+}
+
+impl Drop for IncomingBody {
+    fn drop(&mut self) {
+        self.of.held.update(|held| held - self.part.bytes);
     }
 }
 
@@ -153,6 +209,25 @@ mod tests {
         assert_eq!(buffers.piece_length(|| 10), PIECE_LENGTH_MAX);
         assert_eq!(buffers.piece_length(|| 3_200), 16 << 10);
         assert_eq!(buffers.piece_length(|| 10_000), PIECE_LENGTH_MIN);
+    }
+
+    #[test]
+    fn bodies_of_a_connection_share_what_it_may_hold() {
+        let buffers = Buffers::new(100_000);
+        let (one, other) = (Incoming::new(&buffers), Incoming::new(&buffers));
+        let (mut first, mut second) = (one.body(), one.body());
+        assert!(
+            first.add(40_000, || 2) && second.add(60_000, || 2),
+            "there is room"
+        );
+        let mut third = other.body();
+        assert!(third.add(50_000, || 2), "its share");
+        assert!(!third.add(1, || 2), "one more than its share");
+        drop((first, second));
+        assert!(third.add(1, || 2), "there is room again");
+        assert_eq!(buffers.held(), 50_002);
+        drop(third);
+        assert_eq!((buffers.held(), other.held.get()), (0, 0));
     }
 
     #[test]

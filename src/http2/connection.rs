@@ -33,7 +33,7 @@ use super::feeds::Feeds;
 use super::outbox::{Channel, Outbox};
 use super::priority::{self, Priority};
 use super::promises::{Promises, Settled};
-use super::receive::receive;
+use super::receive::{discard, receive};
 use super::schedule::{SCRAP, Schedule, Sent};
 use super::stream::{self, Spending};
 use super::tunnels::Tunnels;
@@ -44,7 +44,7 @@ use crate::answer::{
 };
 use crate::door::body::Source;
 use crate::door::channels::Listener;
-use crate::door::limits::Part;
+use crate::door::limits::{Incoming, Part};
 use crate::door::{self, Covered, Seen, Service};
 use crate::hub::sse::Feed;
 use crate::metrics::Count;
@@ -184,6 +184,8 @@ struct Connection<T> {
     timer: Pin<Box<Sleep>>,
     /// Counts what waits for the peer to take it, among all that is held.
     buffered: Part,
+    /// What has come of requests that are not answered.
+    incoming: Incoming,
 }
 
 /// A request with a snapshot that is fit to answer it.
@@ -235,6 +237,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             peer,
             moment: service.moment(),
             buffered: service.buffers.part(),
+            incoming: Incoming::new(&service.buffers),
             service,
             covered: Covered::default(),
             held: Held::default(),
@@ -468,8 +471,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             self.service.metrics.count(Count::Informed);
         }
         let (service, peer) = (Arc::clone(&self.service), self.peer);
+        let mut incoming = self.incoming.body();
         self.preparing.push(Box::pin(async move {
-            let received = receive(body, wanted_bytes_max).await;
+            let received = if let Some(most) = wanted_bytes_max {
+                let open = || service.metrics.open();
+                receive(body, most, |bytes| incoming.add(bytes, open)).await
+            } else {
+                discard(body).await;
+                Received::Nothing
+            };
             let Some((site, admission)) = service.prepare(&request, peer).await else {
                 return Prepared::Failed(request, respond);
             };

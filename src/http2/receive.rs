@@ -12,13 +12,13 @@ pub const UNWANTED_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long the end of a wanted body is waited for.
 pub const WANTED_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Reads a request's body to its end, or as far as it comes in time, and returns it if it is wanted
-/// and not longer than that.
-pub(super) async fn receive(mut body: RecvStream, wanted_bytes_max: Option<usize>) -> Received {
-    let Some(most) = wanted_bytes_max else {
-        discard(body).await;
-        return Received::Nothing;
-    };
+/// Reads a request's body to its end, or as far as it comes in time, and returns it if it is not
+/// longer than wanted. `may_hold` counts what has come, and says whether it may be held.
+pub(super) async fn receive(
+    mut body: RecvStream,
+    most: usize,
+    mut may_hold: impl FnMut(usize) -> bool,
+) -> Received {
     let mut whole = BytesMut::new();
     let reading = async {
         while let Some(piece) = body.data().await {
@@ -30,13 +30,16 @@ pub(super) async fn receive(mut body: RecvStream, wanted_bytes_max: Option<usize
             if whole.len() + piece.len() > most {
                 return Received::TooLong;
             }
+            if !may_hold(piece.len()) {
+                return Received::Busy;
+            }
             whole.extend_from_slice(&piece);
         }
         Received::Whole(whole.split().freeze())
     };
     let received = tokio::time::timeout(WANTED_WAIT_MAX, reading).await;
     let received = received.unwrap_or(Received::Cut);
-    if received == Received::TooLong {
+    if matches!(received, Received::TooLong | Received::Busy) {
         discard(body).await;
     }
     received

@@ -335,7 +335,7 @@ fn held(set: &Limits) -> Vec<Limit> {
             "bytes held for all connections",
             bytes(set.buffered_bytes),
             Some("--max-buffered"),
-            "closed, if it holds more than its share",
+            "closed, if it holds more than its share; what it sends to be published: 503",
         ),
         limit(
             "the share of a connection, where all hold too much",

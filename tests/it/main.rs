@@ -38,6 +38,7 @@ mod log;
 mod measure;
 mod measure_validate;
 mod policy;
+mod publishing;
 mod push;
 mod ranges;
 mod records;

@@ -220,24 +220,25 @@ impl Publishing {
         }
     }
 
+    /// Returns how it is answered.
+    pub fn published(&self) -> Published {
+        Published {
+            shared: self.shared.clone(),
+        }
+    }
+
     /// Returns the event, or the answer that says why there is none.
     ///
     /// # Errors
-    /// 400, 401, 403, 408 or 413.
+    /// 400, 401, 403, 408, 413 or 503.
     pub fn read(
         self,
         received: &Received,
         options: &ChannelOptions,
         moment: &Moment,
     ) -> Result<(Publication, Published), Box<Answer>> {
-        let published = Published {
-            shared: self.shared.clone(),
-        };
-        let refused = |refusal: Refusal| {
-            let mut answer = refusal.answer(moment);
-            answer.head.headers_mut().extend(published.shared.clone());
-            Box::new(answer)
-        };
+        let published = self.published();
+        let refused = |refusal: Refusal| Box::new(published.refused(&refusal, moment));
         let body = match received {
             Received::Whole(body) => body.clone(),
             Received::Nothing => Bytes::new(),
@@ -247,6 +248,15 @@ impl Publishing {
                     StatusCode::REQUEST_TIMEOUT,
                     "the event did not come in time: send it again",
                 )));
+            }
+            Received::Busy => {
+                return Err(refused(Refusal {
+                    field: Some((header::RETRY_AFTER, HeaderValue::from_static("1"))),
+                    ..Refusal::new(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "the server holds as much as it may: send the event again in a second",
+                    )
+                }));
             }
         };
         let publication = self.event(&body, options).map_err(refused)?;

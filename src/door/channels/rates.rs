@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::door::limits::network;
+
 /// Addresses that are counted apart; the others share.
 pub const ADDRESSES_MAX: usize = 10_000;
 /// How much more than in a second may come at once.
 const BURST: f64 = 2.0;
-/// Bits of an IPv6 address that tell networks apart: whoever has one has all of its addresses.
-const NETWORK_BITS: u32 = 64;
 
 /// What an address may publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,27 @@ impl Rates {
     /// # Errors
     /// Nothing is left: when to come again.
     pub(super) fn take(&self, from: IpAddr, bytes: usize, now: Instant) -> Result<(), Duration> {
+        self.with_bucket(from, now, |bucket| {
+            if bucket.events < 1.0 || bucket.bytes <= 0.0 {
+                return Err(bucket.wait(self.rate));
+            }
+            bucket.events -= 1.0;
+            bucket.bytes -= float(bytes as u64);
+            Ok(())
+        })
+    }
+
+    /// Takes more bytes of an event that was taken before its length was known.
+    pub(super) fn owe(&self, from: IpAddr, bytes: usize, now: Instant) {
+        self.with_bucket(from, now, |bucket| bucket.bytes -= float(bytes as u64));
+    }
+
+    fn with_bucket<T>(
+        &self,
+        from: IpAddr,
+        now: Instant,
+        change: impl FnOnce(&mut Bucket) -> T,
+    ) -> T {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut address = network(from);
         if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&address) {
@@ -65,12 +86,7 @@ impl Rates {
         let full = Bucket::full(self.rate, now);
         let bucket = buckets.entry(address).or_insert(full);
         *bucket = bucket.filled(self.rate, now);
-        if bucket.events < 1.0 || bucket.bytes <= 0.0 {
-            return Err(bucket.wait(self.rate));
-        }
-        bucket.events -= 1.0;
-        bucket.bytes -= float(bytes as u64);
-        Ok(())
+        change(bucket)
     }
 }
 
@@ -114,17 +130,6 @@ fn float(count: u64) -> f64 {
     count as f64
 }
 
-/// Returns what counts as one address.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let mask = u128::MAX << (u128::BITS - NETWORK_BITS);
-            Ipv6Addr::from_bits(address.to_bits() & mask).into()
-        }
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +161,17 @@ mod tests {
         assert_eq!(rates.take(from, 0, start), Err(Duration::from_secs(3)));
         let later = start + Duration::from_millis(3001);
         assert_eq!(rates.take(from, 0, later), Ok(()));
+    }
+
+    #[test]
+    fn what_comes_of_a_body_is_owed_as_well() {
+        let (rates, start) = (Rates::new(RATE), Instant::now());
+        let from = [192, 0, 2, 1].into();
+        assert_eq!(rates.take(from, 0, start), Ok(()));
+        rates.owe(from, 1999, start);
+        assert_eq!(rates.take(from, 0, start), Ok(()));
+        rates.owe(from, 1, start);
+        rates.take(from, 0, start).unwrap_err();
     }
 
     #[test]

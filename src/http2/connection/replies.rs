@@ -43,6 +43,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         mut respond: SendResponse<Bytes>,
     ) {
         let (service, peer) = (Arc::clone(&self.service), self.peer);
+        // Held until there is a reply.
+        let mut incoming = self.incoming.body();
         self.replying.push(Box::pin(async move {
             let channels = service.channels(&request)?;
             let protocol = request.extensions.get::<h2::ext::Protocol>();
@@ -52,9 +54,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             };
             let mut body = Some(body);
             let unread = &mut body;
+            let open = || service.metrics.open();
+            let incoming = &mut incoming;
             let replying =
                 service.reply(channels, &request, from, async |most| match unread.take() {
-                    Some(body) => receive(body, Some(most)).await,
+                    Some(body) => receive(body, most, |bytes| incoming.add(bytes, open)).await,
                     None => Received::Nothing,
                 });
             let reply = tokio::select! {
