@@ -1,8 +1,10 @@
 //! Events on their way to be published: what is held of them, how long, and from whom.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use forerun::door::channels::rates::Rate;
-use forerun::http2;
+use forerun::{http1, http2};
 use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, Request, Response};
@@ -157,4 +159,29 @@ async fn one_byte_more_than_may_be_published_is_owed() {
             assert_eq!(answer.status(), expected, "{} bytes", bytes.len());
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_stalls_on_its_way_is_waited_for_as_long_as_is_said() {
+    const MOMENT: Duration = Duration::from_millis(100);
+    let (mut world, hub) = world_of(RATE, |_| {});
+    let sender = connected(&mut world).await;
+    for (wait, expected) in [
+        (http2::WANTED_WAIT_MAX.saturating_sub(MOMENT), 200),
+        (http2::WANTED_WAIT_MAX + MOMENT, 408),
+    ] {
+        let before = hub.cursor();
+        let (response, mut body) = begun(&world, &sender, TARGET).await;
+        body.send_data(Bytes::from_static(b"x"), false).unwrap();
+        world.rest(wait).await;
+        // It may have been answered, and the stream be gone.
+        let _ = body.send_data(Bytes::from_static(b"y"), true);
+        assert_eq!(status(&world.wait(response).await), expected);
+        assert_eq!(hub.cursor() != before, expected == 200);
+    }
+    let start = Instant::now();
+    assert_eq!(over_http1(&mut world, 2, "x").await.0, 408);
+    let waited = start.elapsed();
+    assert!(waited >= http1::BODY_WAIT_MAX && waited < http1::BODY_WAIT_MAX + MOMENT * 9);
+    assert_eq!(over_http1(&mut world, 2, "xy").await.0, 200);
 }
