@@ -66,7 +66,7 @@ pub(super) struct ChannelArguments {
     /// Have channels to try, without a key: demo/* for whoever is on this machine, and /echo, a
     /// WebSocket that says everything back
     ///
-    /// So it is for the built-in site, unless another is named. Example: forerun public --demo
+    /// So it is for the site that comes with forerun, and no other. Example: forerun public --demo
     #[arg(long, help_heading = CHANNELS)]
     demo: bool,
 }

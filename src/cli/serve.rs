@@ -17,8 +17,10 @@ use crate::answer::{Deliver, Options};
 use crate::door::limits::Limits;
 use crate::serve::{Certificate, Exposure, Port, ServeOptions};
 
-/// The site that shows what forerun does.
+/// The site that shows what forerun does, where it is served from.
 const BUILT_IN: &str = "site";
+/// What that site has, and no other of its name.
+const BUILT_IN_MARK: &str = ".forerun-built-in";
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArguments {
@@ -188,12 +190,19 @@ enum DeliverArgument {
 
 /// Turns arguments into options.
 pub(super) fn serve(arguments: ServeArguments) -> anyhow::Result<ServeOptions> {
-    let trial = if arguments.serving.site == Path::new(BUILT_IN) {
+    let trial = trial(&arguments.serving.site, Path::new(""));
+    serving(arguments.serving, arguments.port, trial)
+}
+
+/// Returns what may be tried of a site, seen from a directory: whoever has a directory of their own
+/// that is called as the built-in site is has not asked for its channels.
+fn trial(site: &Path, from: &Path) -> Trial {
+    let is_built_in = || from.join(site).join(BUILT_IN_MARK).is_file();
+    if site.strip_prefix(".").unwrap_or(site) == Path::new(BUILT_IN) && is_built_in() {
         Trial::Demo
     } else {
         Trial::Asked
-    };
-    serving(arguments.serving, arguments.port, trial)
+    }
 }
 
 /// Turns the arguments that `serve` and `dev` share into options.
@@ -268,4 +277,30 @@ pub(super) fn serving(
         },
         admin: arguments.admin,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_built_in_site_is_one_to_try() {
+        let here = tempfile::tempdir().unwrap();
+        let tried = |site: &str| trial(Path::new(site), here.path());
+        for site in ["site", "other"] {
+            std::fs::create_dir(here.path().join(site)).unwrap();
+            assert_eq!(
+                tried(site),
+                Trial::Asked,
+                "{site}, a directory of the user's"
+            );
+            std::fs::write(here.path().join(site).join(BUILT_IN_MARK), "").unwrap();
+        }
+        assert_eq!(tried("site"), Trial::Demo);
+        assert_eq!(tried("./site"), Trial::Demo);
+        assert_eq!(tried("other"), Trial::Asked, "it was named");
+        assert_eq!(tried("none"), Trial::Asked);
+        // The one of this very program, as the tests of the flags have it.
+        assert_eq!(trial(Path::new(BUILT_IN), Path::new("")), Trial::Demo);
+    }
 }
