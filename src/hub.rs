@@ -29,7 +29,7 @@ pub use self::event::{BadEventId, BadPublication, EARLIEST, Event, EventId, Publ
 pub use self::log::Place;
 use self::log::seek::Seek;
 pub use self::log::{BEHIND_MAX, Gap, GapReason, Limits, PageMax, Read, Slow, SlowTest};
-use self::log::{Log, Slowness, Want};
+use self::log::{Log, Losses, Slowness, Want};
 pub use self::topics::{TopicTest, Topics};
 
 /// A log that can be waited for.
@@ -50,6 +50,19 @@ struct State {
 
 /// Those who wait, by their number.
 type Waiting = HashMap<u64, Waker>;
+
+/// What follows in a log that is kept elsewhere, and is copied.
+#[derive(Debug)]
+struct Copied {
+    /// What it has dropped, if something is missing here.
+    losses: Option<Losses>,
+    /// In order, after all that the copy has.
+    events: Vec<(Instant, Arc<Event>)>,
+    /// The offset of the last that could not be understood; 0 if all were.
+    unread_through: u64,
+    /// The offset through which all is here, or was dropped.
+    through: u64,
+}
 
 /// What became of a publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +156,32 @@ impl Hub {
             let mut state = self.state();
             for (at, event) in events {
                 woken.append(&mut state.insert(at, event));
+            }
+        }
+        wake(woken);
+    }
+
+    /// Takes on what was read of a log that is kept elsewhere: what it has lost, and the events of
+    /// it that come next. In one step, as whoever is woken by an event behind a hole has to find
+    /// the hole.
+    fn take_on(&self, copied: Copied) {
+        let mut woken = Vec::new();
+        {
+            let mut state = self.state();
+            let has_lost = copied.losses.is_some() || copied.unread_through > 0;
+            if let Some(losses) = copied.losses {
+                state.log.lose_as(losses);
+            }
+            for (at, event) in copied.events {
+                woken.append(&mut state.insert(at, event));
+            }
+            state.log.lose_all_through(copied.unread_through);
+            state.log.restore(Losses {
+                last: copied.through,
+                ..Losses::default()
+            });
+            if has_lost {
+                woken.append(&mut state.everybody());
             }
         }
         wake(woken);

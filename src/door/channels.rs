@@ -494,7 +494,12 @@ fn unkept(error: &PublishError) -> Refusal {
     match error {
         PublishError::Bad(_) => refusal(StatusCode::BAD_REQUEST, text, None),
         PublishError::TooLarge { .. } => refusal(StatusCode::PAYLOAD_TOO_LARGE, text, None),
-        PublishError::Failed(_) => refusal(StatusCode::INSUFFICIENT_STORAGE, text, None),
+        PublishError::Failed(_) | PublishError::Full(_) => {
+            refusal(StatusCode::INSUFFICIENT_STORAGE, text, None)
+        }
+        PublishError::Unavailable(_) => {
+            refusal(StatusCode::SERVICE_UNAVAILABLE, text, Some(RETRY_SECONDS))
+        }
         PublishError::Unknown(_) => {
             let text = format!("{text}: send it again with an `Idempotency-Key`");
             refusal(StatusCode::SERVICE_UNAVAILABLE, text, Some(RETRY_SECONDS))

@@ -7,7 +7,7 @@
 
 mod candidates;
 pub(super) mod channel;
-mod keys;
+pub(super) mod keys;
 mod read;
 pub(super) mod seek;
 mod slow;
@@ -302,14 +302,29 @@ impl Log {
 
     /// Notes that events may be missing of which nothing is known, up to an offset.
     pub(super) fn lose_all_through(&mut self, offset: u64) {
-        let lost = Dropped::all_through(offset);
         self.last = self.last.max(offset);
+        self.lose_all(Dropped::all_through(offset));
+    }
+
+    /// Notes that events may be missing, of whichever channels.
+    fn lose_all(&mut self, lost: Dropped) {
         self.forgotten.join(lost);
         self.dropped.join(lost);
         for (topic, channel) in &mut self.channels {
             channel.dropped.join(lost);
             note_loss(&mut self.losses, &mut self.lost, topic, channel);
         }
+    }
+
+    /// Takes on what a log has lost of which this one is a copy that comes behind.
+    pub(super) fn lose_as(&mut self, losses: Losses) {
+        let mut forgotten = self.forgotten;
+        forgotten.join(losses.forgotten);
+        if forgotten != self.forgotten && forgotten.latest() > self.last {
+            // Any channel that is known here may be one that was forgotten there.
+            self.lose_all(forgotten);
+        }
+        self.restore(losses);
     }
 
     /// Returns the events that are kept of a range of offsets.

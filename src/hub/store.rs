@@ -44,6 +44,12 @@ pub enum PublishError {
     /// It could not be kept. It may work later.
     #[error("cannot keep the event: {0}")]
     Failed(String),
+    /// There is no room for it.
+    #[error("cannot keep the event: {0}")]
+    Full(String),
+    /// Whatever keeps events is away, and nothing was kept. It works when that is back.
+    #[error("cannot keep the event now: {0}; try again")]
+    Unavailable(String),
     /// Nobody answered, so it may be kept or not. With an idempotency key it can be tried again.
     #[error("cannot say whether the event is kept: {0}")]
     Unknown(String),

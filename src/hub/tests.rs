@@ -268,3 +268,73 @@ async fn a_log_that_was_lost_is_told_to_those_who_wait() {
     let read = poll_fn(|cx| reader.poll_read(cx, PAGE)).await;
     assert!(matches!(read, Some(Read::Events(events)) if events[0].id == id));
 }
+
+/// Reads as soon as it is woken, before whoever wakes it does anything else.
+struct Eager {
+    reader: Mutex<Reader>,
+    found: Mutex<Vec<String>>,
+}
+
+impl std::task::Wake for Eager {
+    fn wake(self: Arc<Self>) {
+        let mut reader = self.reader.lock().unwrap();
+        let mut found = self.found.lock().unwrap();
+        loop {
+            match reader.read_now(PAGE) {
+                Read::Events(events) => {
+                    found.extend(events.iter().map(|event| event.data.to_string()));
+                }
+                Read::Gap(_) => found.push("gap".to_owned()),
+                _ => return,
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_is_woken_by_an_event_behind_a_hole_finds_the_hole() {
+    let event = |offset: u64| {
+        let id = EventId { epoch: 1, offset };
+        let publication = Publication::new("a", offset.to_string());
+        (Instant::now(), Arc::new(Event::new(id, publication)))
+    };
+    let losses = |through| {
+        let mut lost = Losses::default();
+        let public = log::channel::Dropped {
+            public: through,
+            ..log::channel::Dropped::default()
+        };
+        lost.channels.push(("a".into(), public));
+        Some(lost)
+    };
+    let copied = [
+        (
+            losses(2),
+            vec![event(1), event(3)],
+            0,
+            ["gap", "1", "3"].as_slice(),
+        ),
+        (None, vec![event(1), event(3)], 2, &["gap", "1", "3"]),
+        (losses(3), vec![event(1)], 0, &["gap", "1"]),
+        (losses(1), vec![event(2), event(3)], 0, &["gap", "2", "3"]),
+    ];
+    for (losses, events, unread_through, expected) in copied {
+        let hub = Arc::new(Hub::new(1, Limits::default()));
+        let waiting = Arc::new(Eager {
+            reader: Mutex::new(named(&hub, &["a"], After::Now)),
+            found: Mutex::default(),
+        });
+        let waker = Waker::from(Arc::clone(&waiting));
+        let mut cx = Context::from_waker(&waker);
+        let is_waiting = waiting.reader.lock().unwrap().poll_read(&mut cx, PAGE);
+        assert!(is_waiting.is_pending());
+        hub.take_on(Copied {
+            losses,
+            events,
+            unread_through,
+            through: 3,
+        });
+        assert_eq!(*waiting.found.lock().unwrap(), expected);
+        assert_eq!(hub.cursor().offset, 3);
+    }
+}

@@ -2,8 +2,9 @@
 //!
 //! Features are tested at the boundary: a site in, a transcript out. The stage is `world` (a site
 //! and its server, laid out by `fixture`, at the ends of a `forerun::measure::link`), `client` (who
-//! asks), `doors` (the same over HTTP/1.1), `tap` (who listens), `transcript` (what is told) and
-//! `laws` (what must always hold). `tidy` checks the source itself.
+//! asks), `doors` (the same over HTTP/1.1), `tap` (who listens), `transcript` (what is told),
+//! `places` (where events are kept) and `laws` (what must always hold). `tidy` checks the source
+//! itself.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,6 +15,7 @@ mod client;
 mod doors;
 mod fixture;
 mod laws;
+mod places;
 mod raw;
 mod tap;
 mod transcript;
@@ -42,6 +44,7 @@ mod publishing;
 mod push;
 mod ranges;
 mod records;
+mod redis_nodes;
 mod rfc7541;
 mod rfc9113;
 mod rules;

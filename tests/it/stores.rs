@@ -8,34 +8,13 @@ use std::time::SystemTime;
 
 use forerun::hub::store::{PublishError, Store};
 use forerun::hub::{After, EventId, Limits, PageMax, Publication, Read, Reader, Slow, Topics};
-use tempfile::TempDir;
 
-const EPOCH: u64 = 7;
+use crate::places::{EPOCH, Place};
+
 const PAGE: PageMax = PageMax {
     events: 1000,
     bytes: 1 << 20,
 };
-
-/// A place that outlives the stores in it.
-enum Place {
-    Memory,
-    Disk(TempDir),
-}
-
-impl Place {
-    fn all() -> Vec<Self> {
-        vec![Self::Memory, Self::Disk(tempfile::tempdir().unwrap())]
-    }
-
-    fn open(&self, limits: Limits) -> Store {
-        match self {
-            Self::Memory => Store::memory(EPOCH, limits),
-            Self::Disk(directory) => {
-                Store::disk(directory.path(), EPOCH, limits, SystemTime::now()).unwrap()
-            }
-        }
-    }
-}
 
 fn said(topic: &str, data: impl Into<String>) -> Publication {
     Publication::new(topic, data.into())
@@ -66,8 +45,8 @@ fn found(mut reader: Reader) -> Vec<String> {
 async fn what_is_answered_is_in_one_order_for_all() {
     const PUBLISHERS: usize = 8;
     const EACH: usize = 25;
-    for place in Place::all() {
-        let store = Arc::new(place.open(Limits::CHANNELS));
+    for place in Place::all().await {
+        let store = Arc::new(place.open(Limits::CHANNELS).await);
         let total = PUBLISHERS * EACH;
         // Readers come at every stage of it.
         let readers: Vec<_> = (0..16)
@@ -124,8 +103,8 @@ async fn what_is_answered_is_in_one_order_for_all() {
 #[tokio::test]
 async fn a_reader_that_missed_any_number_has_them_all() {
     const EVENTS: u64 = 100_000;
-    for place in Place::all() {
-        let store = Arc::new(place.open(Limits::CHANNELS));
+    for place in Place::all().await {
+        let store = Arc::new(place.open(Limits::CHANNELS).await);
         let mut publishing = tokio::task::JoinSet::new();
         for first in (1..=EVENTS).step_by(1000) {
             let store = Arc::clone(&store);
@@ -157,8 +136,8 @@ async fn a_cursor_that_leads_nowhere_is_a_gap() {
         events_max: 2,
         ..Limits::CHANNELS
     };
-    for place in Place::all() {
-        let store = place.open(limits);
+    for place in Place::all().await {
+        let store = place.open(limits).await;
         store.publish(said("quiet", "q")).await.unwrap();
         for data in ["1", "2", "3"] {
             store.publish(said("a", data)).await.unwrap();
@@ -166,10 +145,13 @@ async fn a_cursor_that_leads_nowhere_is_a_gap() {
         let last = store.hub().cursor();
         let mut first = Some(store);
         for _ in 0..2 {
-            let store = first.take().unwrap_or_else(|| place.open(limits));
+            let store = match first.take() {
+                Some(store) => store,
+                None => place.open(limits).await,
+            };
             if store.hub().cursor() != last {
                 // What is only in memory is gone, and its cursors with it.
-                assert!(matches!(place, Place::Memory));
+                assert!(!place.keeps());
                 let nothing = found(reader(&store, Topics::named(["a"]), After::Id(last)));
                 assert_eq!(nothing, ["gap: unknown"]);
                 continue;
@@ -202,8 +184,8 @@ async fn texts_of_any_kind_come_back_as_they_were() {
         "\0\r\n\r\n: \u{feff}\u{2028}".to_owned(),
         "x".repeat(1 << 20),
     ];
-    for place in Place::all() {
-        let store = place.open(Limits::CHANNELS);
+    for place in Place::all().await {
+        let store = place.open(Limits::CHANNELS).await;
         for text in &texts {
             store.publish(said("a", text.clone())).await.unwrap();
         }
@@ -220,9 +202,9 @@ async fn texts_of_any_kind_come_back_as_they_were() {
             ));
         }
         assert_eq!(store.hub().cursor().offset, texts.len() as u64);
-        if let Place::Disk(_) = place {
+        if place.keeps() {
             drop(store);
-            let store = place.open(Limits::CHANNELS);
+            let store = place.open(Limits::CHANNELS).await;
             assert_eq!(
                 found(reader(&store, Topics::named(["a"]), After::Earliest)),
                 texts
@@ -233,8 +215,8 @@ async fn texts_of_any_kind_come_back_as_they_were() {
 
 #[tokio::test]
 async fn repetitions_and_ids_of_publishers_are_known() {
-    for place in Place::all() {
-        let mut store = place.open(Limits::CHANNELS);
+    for place in Place::all().await {
+        let mut store = place.open(Limits::CHANNELS).await;
         let keyed = |data: &str| Publication {
             idempotency_key: Some("k".to_owned()),
             publisher_id: Some("urn:x".to_owned()),
@@ -260,9 +242,9 @@ async fn repetitions_and_ids_of_publishers_are_known() {
                 store.hub().after("urn:x"),
             ));
             assert_eq!(found, ["2"]);
-            if let Place::Disk(_) = place {
+            if place.keeps() {
                 drop(store);
-                store = place.open(Limits::CHANNELS);
+                store = place.open(Limits::CHANNELS).await;
             }
         }
     }
@@ -274,8 +256,8 @@ async fn private_events_are_read_and_missed_by_those_alone_who_may() {
         events_max: 2,
         ..Limits::CHANNELS
     };
-    for place in Place::all() {
-        let mut store = place.open(limits);
+    for place in Place::all().await {
+        let mut store = place.open(limits).await;
         for (data, is_private) in [("p1", true), ("p2", true), ("3", false)] {
             let publication = Publication {
                 is_private,
@@ -292,9 +274,9 @@ async fn private_events_are_read_and_missed_by_those_alone_who_may() {
             }
             assert_eq!(from(may("a"), 0), ["gap: expired", "p2", "3"]);
             assert_eq!(from(may("a"), 1), ["p2", "3"]);
-            if let Place::Disk(_) = place {
+            if place.keeps() {
                 drop(store);
-                store = place.open(limits);
+                store = place.open(limits).await;
             }
         }
     }
@@ -302,8 +284,8 @@ async fn private_events_are_read_and_missed_by_those_alone_who_may() {
 
 #[tokio::test]
 async fn slow_readers_are_served_as_they_chose() {
-    for place in Place::all() {
-        let store = place.open(Limits::CHANNELS);
+    for place in Place::all().await {
+        let store = place.open(Limits::CHANNELS).await;
         let slow = |slow| reader(&store, Topics::named(["a", "b"]), After::Now).when_slow(slow);
         let all = slow(Slow::CatchUp);
         let latest = slow(Slow::Latest);

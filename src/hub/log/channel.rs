@@ -53,6 +53,25 @@ impl Channel {
     }
 }
 
+/// Who is told that an event was dropped: each counts for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::hub) enum Class {
+    Public,
+    Private,
+    PrivateShared,
+}
+
+impl Class {
+    /// Returns that of an event on so many channels.
+    pub(in crate::hub) fn of(is_private: bool, topics: usize) -> Self {
+        match (is_private, topics) {
+            (false, _) => Self::Public,
+            (true, 0 | 1) => Self::Private,
+            (true, _) => Self::PrivateShared,
+        }
+    }
+}
+
 /// The offsets through which events were dropped. Losses of private events are told to those only
 /// who could have read them, so they are counted apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,10 +93,10 @@ impl Dropped {
     }
 
     pub(super) fn note(&mut self, event: &Event) {
-        let through = match (event.is_private, event.topics.len()) {
-            (false, _) => &mut self.public,
-            (true, 0 | 1) => &mut self.private,
-            (true, _) => &mut self.private_shared,
+        let through = match Class::of(event.is_private, event.topics.len()) {
+            Class::Public => &mut self.public,
+            Class::Private => &mut self.private,
+            Class::PrivateShared => &mut self.private_shared,
         };
         *through = event.id.offset.max(*through);
     }

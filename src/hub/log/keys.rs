@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// Keys that are remembered. A repetition that comes later than so many others is an event of its
 /// own.
-pub(super) const KEYS_MAX: usize = 16 * 1024;
+pub(in crate::hub) const KEYS_MAX: usize = 16 * 1024;
 
 /// The last keys, with the offsets of their events.
 #[derive(Debug, Default)]

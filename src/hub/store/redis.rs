@@ -1,37 +1,49 @@
 //! Events in Redis, for more machines than one: every node publishes there and reads from there.
 //!
 //! ```text
-//!   {NAME}:log      hash: epoch, offset of the last event
-//!   {NAME}:stream   the events, by offset
-//!   {NAME}:key:K    the offset that was published with an idempotency key
+//!   {NAME}:log         hash: epoch, offset of the last event; events and bytes that are kept; what
+//!                      was lost of channels that are not known any more
+//!   {NAME}:events      stream: the events, by offset
+//!   {NAME}:index       stream: what is known of each without reading it
+//!   {NAME}:channel:T   list: the offsets of those whose canonical topic is T
+//!   {NAME}:bytes       hash: what each channel's cost
+//!   {NAME}:lost        hash: what each channel has dropped; {NAME}:lost:order: how long ago
+//!   {NAME}:keys        hash: the offset for an idempotency key; {NAME}:keys:order: the oldest first
 //! ```
 //!
-//! One hash tag, so a cluster keeps them on one node. Publishing is one script: it counts, appends,
-//! trims, remembers the key, and so wakes every node, each of which waits for the stream and copies
-//! it to its own log. What a node answers it has read back: its own readers have it by then.
+//! One hash tag, so a cluster keeps them on one node. Publishing is one script, `publish.lua`: it
+//! makes room within the same limits as [`crate::hub::log`] and remembers who has lost what by it,
+//! counts, appends, remembers the key, and so wakes every node, each of which waits for the index
+//! and copies what is new to its own log with another, `read.lua`. What a node answers it has read
+//! back: its own readers have it by then. Both take bounded time, so that Redis is free for others:
+//! a page has bounds in events and bytes, and a publication that many others have to go for takes
+//! several calls. Clocks of nodes do not count, only that of Redis.
 //!
 //! A fail-over may lose what was answered. It shows when Redis has less than a node has seen, or
 //! something else in its place: then the log begins a new epoch, with what Redis has, and readers
 //! are told of the gap. Each event carries a number of its own by which that is seen.
 
-#[cfg(test)]
-mod tests;
+mod stored;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use redis::aio::MultiplexedConnection;
-use redis::streams::{StreamRangeReply, StreamReadOptions, StreamReadReply};
+use redis::streams::{StreamReadOptions, StreamReadReply};
 use redis::{AsyncCommands as _, AsyncConnectionConfig, Client, RedisError, RedisResult, Script};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use self::stored::Stored;
 use super::PublishError;
-use crate::hub::{Event, EventId, Hub, Limits, Publication, Published};
+use crate::hub::log::Losses;
+use crate::hub::log::channel::Dropped;
+use crate::hub::log::keys::KEYS_MAX;
+use crate::hub::{Copied, Event, EventId, Hub, Limits, Publication, Published};
 
 /// How long a node waits for the stream before it looks whether Redis is still the same.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -39,40 +51,25 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long it waits before it connects again.
 const CONNECT_AGAIN: Duration = Duration::from_millis(250);
-/// How long an idempotency key is known.
-const KEY_SECONDS: u64 = 24 * 60 * 60;
 /// Events that are read in one go.
 const PAGE_EVENTS: usize = 1000;
+/// Bytes of events that are read in one go, or one event more ([`Event::cost`]).
+const PAGE_BYTES_MAX: usize = 4 << 20;
+/// Events that are dropped in one go, for one that is published.
+const DROPS_MAX: usize = 256;
+/// What is kept for longer than 34 years is kept for that: Redis and Lua count no further for sure.
+const AGE_MS_MAX: u64 = 1 << 40;
+/// How often a publication tries again for room, while others publish: enough for an event that is
+/// as large as all.
+const TRIES_MAX: usize = 10_000;
 
-/// KEYS: log, stream, key. ARGV: epoch, event, events to keep, whether there is a key, seconds it
-/// is known, the offset that the node has seen.
-const PUBLISH: &str = r"
-local log = redis.call('HMGET', KEYS[1], 'epoch', 'offset')
-if log[1] ~= ARGV[1] or tonumber(log[2]) < tonumber(ARGV[6]) then return {'lost', 0} end
-if ARGV[4] == '1' then
-  local known = redis.call('GET', KEYS[3])
-  if known then return {'known', tonumber(known)} end
-end
-local offset = redis.call('HINCRBY', KEYS[1], 'offset', 1)
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], offset .. '-1', 'event', ARGV[2])
-if ARGV[4] == '1' then redis.call('SET', KEYS[3], offset, 'EX', ARGV[5]) end
-return {'new', offset}
-";
-
-/// KEYS: log. ARGV: the epoch of a log that is lost, or nothing; another. Returns what it is then.
-const RENEW: &str = r"
-local epoch = redis.call('HGET', KEYS[1], 'epoch')
-if not epoch or epoch == ARGV[1] then
-  redis.call('HSET', KEYS[1], 'epoch', ARGV[2])
-  redis.call('HINCRBY', KEYS[1], 'offset', 0)
-end
-return redis.call('HMGET', KEYS[1], 'epoch', 'offset')
-";
+const PUBLISH: &str = include_str!("redis/publish.lua");
+const READ: &str = include_str!("redis/read.lua");
 
 /// Where the events are.
 #[derive(Debug, Clone)]
 pub struct RedisOptions {
-    /// `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`.
+    /// `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`; with TLS `rediss:`.
     pub url: String,
     /// The name before all keys: nodes with the same one share a log.
     pub name: String,
@@ -89,6 +86,10 @@ pub(super) struct Redis {
     /// None: it was lost, or was never needed.
     commands: Mutex<Option<MultiplexedConnection>>,
     publish: Script,
+    /// The limits, as the script reads them.
+    limits: String,
+    /// Whether the last publication failed: that is said once.
+    is_failing: AtomicBool,
     seen: watch::Receiver<EventId>,
     tail: JoinHandle<()>,
 }
@@ -96,25 +97,37 @@ pub(super) struct Redis {
 struct Node {
     client: Client,
     name: String,
+    keys: Vec<String>,
     hub: Arc<Hub>,
-    /// The number of the last event that was read, which no other has.
+    read: Script,
+    /// The number of the last event that was read, which no other has; 0: none was.
     last_number: AtomicU64,
 }
 
-/// An event as Redis keeps it.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    number: u64,
-    topics: Vec<String>,
-    #[serde(default)]
-    kind: String,
-    data: String,
-    retry_ms: Option<u64>,
-    publisher_id: Option<String>,
-    idempotency_key: Option<String>,
-    is_private: bool,
-    time_ms: u64,
+/// How much is kept, in the words of the script.
+#[derive(Serialize)]
+struct Room {
+    events: usize,
+    bytes: usize,
+    age_ms: u64,
+    all_events: usize,
+    all_bytes: usize,
+    channels: usize,
+    keys: usize,
+    drops: usize,
 }
+
+/// What follows in Redis, as the script answers: the epoch; the offset through which this goes, and
+/// that of the last event; the time; events; and what was dropped of its range.
+type Page = (
+    u64,
+    u64,
+    u64,
+    u64,
+    Vec<(u64, Vec<u8>, u64)>,
+    String,
+    Vec<(String, String)>,
+);
 
 impl Redis {
     pub(super) async fn open(
@@ -125,15 +138,23 @@ impl Redis {
         let client = Client::open(options.url.as_str())?;
         let mut commands = connect(&client).await?;
         let warnings = warnings(&mut commands).await;
-        let log = format!("{{{}}}:log", options.name);
-        let (epoch, _) = renew(&mut commands, &log, None, epoch).await?;
-        let hub = Arc::new(Hub::new(epoch, limits));
+        let read = Script::new(READ);
+        let keys = keys(&options.name);
+        let nothing = EventId {
+            epoch: 0,
+            offset: 0,
+        };
+        let page = page(&read, &keys, (nothing, 0), epoch, &mut commands).await?;
+        let hub = Arc::new(Hub::new(page.0, limits));
         let node = Arc::new(Node {
             client,
             name: options.name.clone(),
+            keys,
             hub: Arc::clone(&hub),
+            read,
             last_number: AtomicU64::new(0),
         });
+        node.take(page);
         node.catch_up(&mut commands).await?;
         let (tell, seen) = watch::channel(hub.cursor());
         let tail = tokio::spawn(Arc::clone(&node).follow(tell));
@@ -141,6 +162,8 @@ impl Redis {
             node,
             commands: Mutex::new(Some(commands)),
             publish: Script::new(PUBLISH),
+            limits: room(limits),
+            is_failing: AtomicBool::new(false),
             seen,
             tail,
         };
@@ -151,48 +174,59 @@ impl Redis {
         &self,
         publication: Publication,
     ) -> Result<Published, PublishError> {
-        let id = (publication.idempotency_key.clone()).unwrap_or_default();
+        let published = self.try_publish(publication).await;
+        match &published {
+            Ok(_) if self.is_failing.swap(false, Ordering::Relaxed) => {
+                tracing::info!("events are kept in Redis again");
+            }
+            Err(error) if !self.is_failing.swap(true, Ordering::Relaxed) => {
+                tracing::error!("{error}");
+            }
+            _ => {}
+        }
+        published
+    }
+
+    async fn try_publish(&self, publication: Publication) -> Result<Published, PublishError> {
+        let key = (publication.idempotency_key.clone()).unwrap_or_default();
+        let cost = publication.cost();
         let stored = Stored::of(publication);
-        let event = serde_json::to_string(&stored).unwrap_or_default();
-        // Once more if the log was lost meanwhile.
-        for _ in 0..2 {
+        let (event, head) = (stored.text(), stored.head(cost));
+        for _ in 0..TRIES_MAX {
             let cursor = self.node.hub.cursor();
-            let mut commands =
-                (self.commands().await).map_err(|error| PublishError::Failed(error.to_string()))?;
-            let (what, offset): (String, u64) = self
-                .publish
-                .key(self.node.key("log"))
-                .key(self.node.key("stream"))
-                .key(self.node.key(&format!("key:{id}")))
-                .arg(cursor.epoch)
-                .arg(&event)
-                .arg(self.node.hub.limits().all_events_max)
-                .arg(u8::from(!id.is_empty()))
-                .arg(KEY_SECONDS)
-                .arg(cursor.offset)
-                .invoke_async(&mut commands)
-                .await
-                .map_err(|error| {
-                    *self.kept_commands() = None;
-                    PublishError::Unknown(error.to_string())
-                })?;
+            let mut script = self.publish.prepare_invoke();
+            for key in &self.node.keys {
+                script.key(key);
+            }
+            script.arg(cursor.epoch).arg(cursor.offset);
+            script.arg(&event).arg(&head).arg(&key).arg(&self.limits);
+            script.arg(format!("{{{}}}:channel:", self.node.name));
+            let mut commands = self.commands().await.map_err(unavailable)?;
+            let invoked = script.invoke_async(&mut commands).await;
+            let (what, offset): (String, u64) = invoked.map_err(|error| {
+                // After a fail-over its address may lead elsewhere.
+                *self.kept_commands() = None;
+                unpublished(&error)
+            })?;
             let published = EventId {
                 epoch: cursor.epoch,
                 offset,
             };
-            if what == "lost" {
-                self.wait(|seen| seen.epoch != cursor.epoch).await;
-                continue;
+            match what.as_str() {
+                "again" => {}
+                "lost" => self.wait(|seen| seen.epoch != cursor.epoch).await,
+                _ => {
+                    self.wait(|seen| *seen >= published || seen.epoch != cursor.epoch)
+                        .await;
+                    return Ok(Published {
+                        id: published,
+                        is_repeated: what == "known",
+                    });
+                }
             }
-            self.wait(|seen| *seen >= published || seen.epoch != cursor.epoch)
-                .await;
-            return Ok(Published {
-                id: published,
-                is_repeated: what == "known",
-            });
         }
-        Err(PublishError::Failed(
-            "Redis has lost events, and loses more".to_owned(),
+        Err(PublishError::Unavailable(
+            "Redis does not come to rest".to_owned(),
         ))
     }
 
@@ -241,52 +275,110 @@ async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
         .await
 }
 
+/// Says why nothing was published to whoever tried, who need not know how Redis is reached.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn unavailable(error: RedisError) -> PublishError {
+    tracing::debug!("cannot connect to Redis: {error}");
+    PublishError::Unavailable("Redis cannot be reached".to_owned())
+}
+
+fn unpublished(error: &RedisError) -> PublishError {
+    tracing::debug!("cannot publish to Redis: {error}");
+    match error.code() {
+        // The script has done nothing: it is the first write that is refused.
+        Some("OOM") => PublishError::Full(
+            "Redis is full: give it more `maxmemory`, or wait until what is old goes".to_owned(),
+        ),
+        Some(code) => PublishError::Unavailable(format!("Redis refuses ({code})")),
+        None if error.is_connection_refusal() => {
+            PublishError::Unavailable("Redis cannot be reached".to_owned())
+        }
+        None => PublishError::Unknown("Redis was cut off".to_owned()),
+    }
+}
+
 /// Returns what of an answer Redis could lose, as it is configured.
 async fn warnings(commands: &mut MultiplexedConnection) -> Vec<String> {
+    const ANSWERED: &str = "what is answered may be lost when it stops";
+    const FULL: &str = "when it is full, it drops events that are not old";
     let mut warnings = Vec::new();
-    for (name, wanted) in [("appendonly", "yes"), ("appendfsync", "always")] {
+    for (name, wanted, otherwise) in [
+        ("appendonly", "yes", ANSWERED),
+        ("appendfsync", "always", ANSWERED),
+        ("maxmemory-policy", "noeviction", FULL),
+    ] {
         let asked: RedisResult<Vec<String>> = redis::cmd("CONFIG")
             .arg("GET")
             .arg(name)
             .query_async(commands)
             .await;
+        let fix = format!(
+            "put `{name} {wanted}` into its redis.conf, or set it while it runs: redis-cli config \
+             set {name} {wanted}"
+        );
         match asked.as_deref() {
             Ok([_, is]) if is == wanted => {}
-            Ok([_, is]) => warnings.push(format!(
-                "Redis has `{name} {is}`: what is answered may be lost when it stops; set \
-                 `{name} {wanted}`"
-            )),
+            Ok([_, is]) => {
+                warnings.push(format!("Redis has `{name} {is}`: {otherwise}; {fix}"));
+            }
             _ => warnings.push(format!(
-                "Redis does not say whether it has `{name} {wanted}`: without, what is answered \
-                 may be lost when it stops"
+                "Redis does not say whether it has `{name} {wanted}`: without, {otherwise}; {fix}"
             )),
         }
     }
     warnings
 }
 
-async fn renew(
+/// The keys that both scripts are given.
+fn keys(name: &str) -> Vec<String> {
+    let names = [
+        "log",
+        "events",
+        "index",
+        "bytes",
+        "lost",
+        "lost:order",
+        "keys",
+        "keys:order",
+    ];
+    let keys = names.iter().map(|key| format!("{{{name}}}:{key}"));
+    keys.collect()
+}
+
+fn room(limits: Limits) -> String {
+    let room = Room {
+        events: limits.events_max,
+        bytes: limits.bytes_max,
+        age_ms: u64::try_from(limits.age_max.as_millis())
+            .map_or(AGE_MS_MAX, |age| age.min(AGE_MS_MAX)),
+        all_events: limits.all_events_max,
+        all_bytes: limits.all_bytes_max,
+        channels: limits.empty_channels_max,
+        keys: KEYS_MAX,
+        drops: DROPS_MAX,
+    };
+    serde_json::to_string(&room).unwrap_or_default()
+}
+
+/// Reads what follows what is known: the last event, and its number.
+async fn page(
+    read: &Script,
+    keys: &[String],
+    (seen, number): (EventId, u64),
+    next_epoch: u64,
     commands: &mut MultiplexedConnection,
-    log: &str,
-    lost: Option<u64>,
-    epoch: u64,
-) -> RedisResult<(u64, u64)> {
-    let lost = lost.map_or(String::new(), |lost| lost.to_string());
-    let script = Script::new(RENEW);
-    script
-        .key(log)
-        .arg(lost)
-        .arg(epoch)
-        .invoke_async(commands)
-        .await
+) -> RedisResult<Page> {
+    let mut script = read.prepare_invoke();
+    for key in keys {
+        script.key(key);
+    }
+    script.arg(seen.epoch).arg(seen.offset).arg(number);
+    script.arg(next_epoch).arg(PAGE_EVENTS).arg(PAGE_BYTES_MAX);
+    script.invoke_async(commands).await
 }
 
 impl Node {
-    fn key(&self, key: &str) -> String {
-        format!("{{{}}}:{key}", self.name)
-    }
-
-    /// Copies the stream to the log as it grows, until the store is dropped.
+    /// Copies the events to the log as they come, until the store is dropped.
     async fn follow(self: Arc<Self>, tell: watch::Sender<EventId>) {
         let mut is_failing = false;
         loop {
@@ -295,7 +387,7 @@ impl Node {
                 && !is_failing
             {
                 is_failing = true;
-                tracing::error!("cannot read events from Redis: {error}");
+                tracing::error!("cannot read events from Redis, and goes on trying: {error}");
             }
             sleep(CONNECT_AGAIN).await;
         }
@@ -307,6 +399,7 @@ impl Node {
         is_failing: &mut bool,
     ) -> RedisResult<()> {
         let mut commands = connect(&self.client).await?;
+        let index = &self.keys[2];
         loop {
             self.catch_up(&mut commands).await?;
             if std::mem::take(is_failing) {
@@ -317,115 +410,84 @@ impl Node {
                 .block(usize::try_from(LOOK_EVERY.as_millis()).unwrap_or(usize::MAX))
                 .count(1);
             let after = format!("{}-1", self.hub.cursor().offset);
-            let _: Option<StreamReadReply> = commands
-                .xread_options(&[self.key("stream")], &[after], &wait)
-                .await?;
+            let _: Option<StreamReadReply> =
+                commands.xread_options(&[index], &[after], &wait).await?;
         }
     }
 
     /// Reads all that the log has not, and makes sure that what it has is still there.
     async fn catch_up(&self, commands: &mut MultiplexedConnection) -> RedisResult<()> {
-        let seen = self.hub.cursor();
-        let next = seen.epoch.max(now_ms()) + 1;
-        let (epoch, last) = renew(commands, &self.key("log"), None, next).await?;
-        if epoch != seen.epoch {
-            tracing::warn!("the events in Redis were lost; what it has begins epoch {epoch}");
-            self.begin(epoch);
-        } else if last < seen.offset || !self.is_same(commands, seen).await? {
-            // Whoever notices first says so; the others find another epoch.
-            let (epoch, _) = renew(commands, &self.key("log"), Some(seen.epoch), next).await?;
-            tracing::warn!("Redis has lost events; what it has begins epoch {epoch}");
-            self.begin(epoch);
-        }
         loop {
             let seen = self.hub.cursor();
-            let after = format!("({}-1", seen.offset);
-            let stream = self.key("stream");
-            let page: StreamRangeReply = commands
-                .xrange_count(&stream, after, "+", PAGE_EVENTS)
-                .await?;
-            if page.ids.is_empty() {
-                // What was counted but is not there was trimmed.
-                self.hub.with_log(|log| {
-                    if seen.offset < last {
-                        log.lose_all_through(last);
-                    }
-                });
+            let number = self.last_number.load(Ordering::Relaxed);
+            let next_epoch = seen.epoch.max(now_ms()) + 1;
+            let known = (seen, number);
+            let page = page(&self.read, &self.keys, known, next_epoch, commands).await?;
+            let (epoch, through, last, ..) = page;
+            if epoch != seen.epoch {
+                tracing::warn!(
+                    "Redis has lost events: what it has begins epoch {epoch}, and readers are told"
+                );
+                self.last_number.store(0, Ordering::Relaxed);
+                self.hub.renew(epoch);
+            }
+            self.take(page);
+            if through >= last {
                 return Ok(());
             }
-            self.take(seen, &page);
         }
     }
 
-    fn begin(&self, epoch: u64) {
-        self.last_number.store(0, Ordering::Relaxed);
-        self.hub.renew(epoch);
-    }
-
-    /// Returns whether the last event that was read is what Redis has in its place, or trimmed.
-    async fn is_same(
-        &self,
-        commands: &mut MultiplexedConnection,
-        seen: EventId,
-    ) -> RedisResult<bool> {
-        let number = self.last_number.load(Ordering::Relaxed);
-        if number == 0 {
-            return Ok(true);
-        }
-        let id = format!("{}-1", seen.offset);
-        let found: StreamRangeReply = commands.xrange(self.key("stream"), &id, &id).await?;
-        let Some(found) = found.ids.first() else {
-            let first: StreamRangeReply = commands
-                .xrange_count(self.key("stream"), "-", "+", 1)
-                .await?;
-            let first = first.ids.first().and_then(|first| offset(&first.id));
-            return Ok(first.is_none_or(|first| first > seen.offset));
-        };
-        let stored = found.get("event").and_then(|text: String| parse(&text));
-        Ok(stored.is_some_and(|stored| stored.number == number))
-    }
-
-    fn take(&self, seen: EventId, page: &StreamRangeReply) {
+    /// Copies a page to the log.
+    fn take(&self, (epoch, through, _, now_ms, entries, forgotten, lost): Page) {
         let at = Instant::now();
-        let now_ms = now_ms();
-        let mut events = Vec::with_capacity(page.ids.len());
-        let mut last = seen.offset;
-        let mut lost_through = 0;
-        for entry in &page.ids {
-            let stored = entry.get("event").and_then(|text: String| parse(&text));
-            let (Some(offset), Some(stored)) = (offset(&entry.id), stored) else {
+        let mut events = Vec::with_capacity(entries.len());
+        let mut unread_through = 0;
+        for (offset, text, added_ms) in entries {
+            let Some(stored) = Stored::parse(&text) else {
                 // Nobody but us writes here; what cannot be read is missed aloud.
-                last += 1;
-                lost_through = last;
+                unread_through = offset;
+                self.last_number.store(0, Ordering::Relaxed);
                 continue;
             };
-            if offset > last + 1 {
-                lost_through = offset - 1;
-            }
-            last = offset;
-            self.last_number.store(stored.number, Ordering::Relaxed);
-            let age = match stored.time_ms {
-                0 => 0,
-                time_ms => now_ms.saturating_sub(time_ms),
-            };
-            let age = Duration::from_millis(age);
-            let id = EventId { offset, ..seen };
+            self.last_number.store(stored.number(), Ordering::Relaxed);
+            let age = Duration::from_millis(now_ms.saturating_sub(added_ms));
+            let id = EventId { epoch, offset };
             let event = Arc::new(Event::new(id, stored.publication()));
+            // A clock that cannot go back that far has just started, and so does the age.
             events.push((at.checked_sub(age).unwrap_or(at), event));
         }
-        // Whoever is woken by what comes behind a hole has to find the hole.
-        let first = events
-            .first()
-            .map_or(u64::MAX, |(_, event)| event.id.offset);
-        let lose = || self.hub.with_log(|log| log.lose_all_through(lost_through));
-        let is_ahead = lost_through < first;
-        if lost_through > 0 && is_ahead {
-            lose();
-        }
-        self.hub.insert_all(events);
-        if lost_through > 0 && !is_ahead {
-            lose();
-        }
+        let losses = (!forgotten.is_empty()).then(|| Losses {
+            last: 0,
+            forgotten: dropped(&forgotten),
+            channels: (lost.into_iter())
+                .map(|(topic, through)| (topic.into(), dropped(&through)))
+                .collect(),
+        });
+        self.hub.take_on(Copied {
+            losses,
+            events,
+            unread_through,
+            through,
+        });
+    }
+}
+
+/// Reads what the script notes of losses: an offset for each class. Of what cannot be read nothing
+/// is known to be there.
+fn dropped(text: &str) -> Dropped {
+    let mut offsets = text.split(' ').map(str::parse);
+    match [offsets.next(), offsets.next(), offsets.next()] {
+        [
+            Some(Ok(public)),
+            Some(Ok(private)),
+            Some(Ok(private_shared)),
+        ] => Dropped {
+            public,
+            private,
+            private_shared,
+        },
+        _ => Dropped::default(),
     }
 }
 
@@ -434,46 +496,4 @@ fn now_ms() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
-}
-
-fn offset(id: &str) -> Option<u64> {
-    id.strip_suffix("-1")?.parse().ok()
-}
-
-fn parse(text: &str) -> Option<Stored> {
-    let stored: Stored = serde_json::from_str(text).ok()?;
-    (!stored.topics.is_empty()).then_some(stored)
-}
-
-impl Stored {
-    fn of(publication: Publication) -> Self {
-        // Of the system's random numbers; two of one log are never alike.
-        let random = std::hash::RandomState::new();
-        let number = std::hash::BuildHasher::hash_one(&random, now_ms()) | 1;
-        let retry = publication.retry.map(|retry| retry.as_millis());
-        Self {
-            number,
-            topics: publication.topics,
-            kind: publication.kind,
-            data: publication.data,
-            retry_ms: retry.map(|retry| u64::try_from(retry).unwrap_or(u64::MAX)),
-            publisher_id: publication.publisher_id,
-            idempotency_key: publication.idempotency_key,
-            is_private: publication.is_private,
-            time_ms: publication.time_ms,
-        }
-    }
-
-    fn publication(self) -> Publication {
-        Publication {
-            topics: self.topics,
-            kind: self.kind,
-            data: self.data,
-            retry: self.retry_ms.map(Duration::from_millis),
-            publisher_id: self.publisher_id,
-            idempotency_key: self.idempotency_key,
-            is_private: self.is_private,
-            time_ms: self.time_ms,
-        }
-    }
 }

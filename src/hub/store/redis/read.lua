@@ -1,0 +1,69 @@
+-- Reads what follows the last event that a node has, in one snapshot; and looks whether the log is
+-- still the one that the node knows.
+--
+-- KEYS as in `Keys`, in Rust. ARGV: the epoch and the offset that the node knows, and the number of
+-- that event, each 0 if it knows none; an epoch that no log has had; the events and bytes of a page.
+--
+-- Answers {epoch, offset through which is read, offset of the last event, now, page, forgotten,
+-- lost}. A page is of {offset, event, when}; what was dropped of its range is in the last two.
+local log, events, index, bytes, lost, lost_order, keys, keys_order = unpack(KEYS)
+local known_epoch, seen, number, next_epoch = unpack(ARGV, 1, 4)
+local page_events, page_bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
+
+local state = redis.call('HMGET', log, 'epoch', 'offset', 'kept')
+local epoch, last = state[1], state[2]
+
+local function begin()
+  if epoch and tonumber(epoch) >= tonumber(next_epoch) then
+    next_epoch = string.format('%.0f', tonumber(epoch) + 1)
+  end
+  epoch = next_epoch
+  redis.call('HSET', log, 'epoch', epoch)
+end
+
+local function is_same()
+  if tonumber(last) < tonumber(seen) then return false end
+  local entry = redis.call('XRANGE', index, seen .. '-1', seen .. '-1')[1]
+  -- One that was dropped cannot be compared.
+  return number == '0' or not entry or cjson.decode(entry[2][2]).number == number
+end
+
+if not epoch or redis.call('XLEN', events) ~= tonumber(state[3])
+    or redis.call('XLEN', index) ~= tonumber(state[3]) then
+  -- Something else than these scripts took parts of it: what is left cannot be told from what was.
+  redis.call('UNLINK', events, index, bytes, lost, lost_order, keys, keys_order)
+  begin()
+  last = last or '0'
+  redis.call('HSET', log, 'offset', last, 'kept', 0, 'bytes', 0,
+    'forgotten', last .. ' ' .. last .. ' ' .. last)
+elseif epoch == known_epoch and not is_same() then
+  begin()
+end
+if epoch ~= known_epoch then seen = '0' end
+
+local heads = redis.call('XRANGE', index, '(' .. seen .. '-1', '+', 'COUNT', page_events)
+local fit, room = 0, page_bytes
+for _, entry in ipairs(heads) do
+  room = room - cjson.decode(entry[2][2]).cost
+  if fit > 0 and room < 0 then break end
+  fit = fit + 1
+end
+local through, page = last, {}
+if fit > 0 then
+  -- The two have the same entries.
+  for _, entry in ipairs(redis.call('XRANGE', events, heads[1][1], heads[fit][1])) do
+    table.insert(page, {string.match(entry[1], '^%d+'), entry[2][2], tonumber(entry[2][4])})
+  end
+  if fit < #heads or #heads == page_events then
+    through = string.match(heads[fit][1], '^%d+')
+  end
+end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local answer = {epoch, through, last, now, page, '', {}}
+if tonumber(through) - tonumber(seen) ~= #page then
+  answer[6] = redis.call('HGET', log, 'forgotten') or '0 0 0'
+  answer[7] = redis.call('HGETALL', lost)
+end
+return answer

@@ -1,0 +1,481 @@
+//! Nodes that share a log in Redis: what there is to it besides what `stores` asks of every store.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forerun::hub::store::{PublishError, Store};
+use forerun::hub::{
+    After, EventId, GapReason, Limits, PageMax, Publication, Published, Read, Reader, Topics,
+};
+use redis::AsyncCommands as _;
+use tokio::time::{sleep, timeout};
+
+use crate::places::{DURABLE, QUICK, Server};
+
+const PAGE: PageMax = PageMax {
+    events: 1000,
+    bytes: 1 << 20,
+};
+const WAIT_MAX: Duration = Duration::from_secs(20);
+
+impl Server {
+    async fn channels_node(&self, epoch: u64) -> Store {
+        self.node(epoch, Limits::CHANNELS).await
+    }
+
+    /// How many events Redis has.
+    async fn kept(&self) -> usize {
+        let mut commands = self.commands().await.unwrap();
+        let kept: usize = commands.xlen("{test}:events").await.unwrap();
+        let known: usize = commands.xlen("{test}:index").await.unwrap();
+        assert_eq!(kept, known);
+        kept
+    }
+}
+
+fn said(data: &str) -> Publication {
+    Publication::new("a", data.to_owned())
+}
+
+fn id(epoch: u64, offset: u64) -> EventId {
+    EventId { epoch, offset }
+}
+
+fn reader(store: &Store, after: After) -> Reader {
+    let topics = Arc::new(Topics::named(["a"]));
+    Reader::new(Arc::clone(store.hub()), topics, after)
+}
+
+/// What a reader is given until it has so many things, with a deadline.
+async fn next(reader: &mut Reader, count: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    let reading = async {
+        while found.len() < count {
+            match reader.read(PAGE).await {
+                Some(Read::Events(events)) => {
+                    found.extend(events.iter().map(|event| event.data.to_string()));
+                }
+                Some(Read::Gap(gap)) => found.push(format!("gap: {}", gap.reason.as_str())),
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let is_done = timeout(WAIT_MAX, reading).await;
+    assert!(is_done.is_ok(), "found only {found:?}");
+    found
+}
+
+/// Publishes as who was told to try again does.
+async fn insist(node: &Store, data: &str) -> Published {
+    let trying = async {
+        loop {
+            if let Ok(published) = node.publish(said(data)).await {
+                return published;
+            }
+            // Its connection comes back by itself, but not at once.
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(WAIT_MAX, trying).await.unwrap()
+}
+
+#[tokio::test]
+async fn nodes_tell_one_order_whoever_publishes() {
+    let Some(server) = Server::start(DURABLE).await else {
+        return;
+    };
+    let nodes = [server.channels_node(5).await, server.channels_node(6).await];
+    let mut readers = [0, 1].map(|node: usize| reader(&nodes[node], After::Now));
+    for number in 0..20 {
+        let node = &nodes[number % 2];
+        let published = node.publish(said(&number.to_string())).await.unwrap();
+        assert_eq!(published.id, id(5, number as u64 + 1));
+        let cursor = node.hub().cursor();
+        assert!(cursor >= published.id, "what was answered can be read");
+    }
+    let expected: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+    for reader in &mut readers {
+        assert_eq!(next(reader, 20).await, expected);
+    }
+    // A node that dies takes nothing with it; one that comes later has all.
+    let [first, second] = nodes;
+    drop(first);
+    second.publish(said("20")).await.unwrap();
+    let third = server.channels_node(7).await;
+    let all = next(&mut reader(&third, After::Earliest), 21).await;
+    assert_eq!(all.len(), 21);
+    let last = next(&mut reader(&third, After::Id(id(5, 20))), 1).await;
+    assert_eq!(last, ["20"]);
+}
+
+/// Two nodes publish at once, and readers on both, who come at any time, are given each event once,
+/// in order: nobody sees the one after before the one before.
+#[tokio::test]
+async fn nodes_that_publish_at_once_leave_no_hole() {
+    const EACH: usize = 200;
+    let Some(server) = Server::start(QUICK).await else {
+        return;
+    };
+    let nodes = [server.channels_node(5).await, server.channels_node(6).await].map(Arc::new);
+    let readers: Vec<_> = (0..8)
+        .map(|number: usize| {
+            let node = Arc::clone(&nodes[number % 2]);
+            tokio::spawn(async move {
+                let start = id(5, (number * 20) as u64);
+                while node.hub().cursor() < start {
+                    tokio::task::yield_now().await;
+                }
+                let mut reader = reader(&node, After::Id(start));
+                let mut offsets = Vec::new();
+                while offsets.len() < 4 * EACH - number * 20 {
+                    match reader.read(PAGE).await {
+                        Some(Read::Events(events)) => {
+                            offsets.extend(events.iter().map(|event| event.id.offset));
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+                let expected: Vec<_> = (start.offset + 1..=4 * EACH as u64).collect();
+                assert_eq!(offsets, expected);
+            })
+        })
+        .collect();
+    let publishers: Vec<_> = (0..4)
+        .map(|number: usize| {
+            let node = Arc::clone(&nodes[number % 2]);
+            tokio::spawn(async move {
+                for _ in 0..EACH {
+                    let published = node.publish(said("x")).await.unwrap();
+                    assert!(node.hub().cursor() >= published.id);
+                }
+            })
+        })
+        .collect();
+    for task in publishers.into_iter().chain(readers) {
+        timeout(WAIT_MAX, task).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_known_to_all_nodes() {
+    let Some(server) = Server::start(DURABLE).await else {
+        return;
+    };
+    let nodes = [server.channels_node(5).await, server.channels_node(6).await];
+    let keyed = |data: &str| Publication {
+        idempotency_key: Some("k".to_owned()),
+        publisher_id: Some("urn:x".to_owned()),
+        is_private: true,
+        ..said(data)
+    };
+    let first = nodes[0].publish(keyed("1")).await.unwrap();
+    let again = nodes[1].publish(keyed("2")).await.unwrap();
+    assert_eq!((first.is_repeated, again.is_repeated), (false, true));
+    assert_eq!(first.id, again.id);
+    assert_eq!(nodes[1].hub().after("urn:x"), After::Id(first.id));
+    nodes[1].publish(said("3")).await.unwrap();
+    let mut reader = reader(&nodes[1], After::Earliest);
+    assert_eq!(next(&mut reader, 1).await, ["3"], "the first is private");
+}
+
+#[tokio::test]
+async fn a_redis_that_goes_and_comes_back_has_lost_nothing() {
+    let Some(mut server) = Server::start(DURABLE).await else {
+        return;
+    };
+    let (node, warnings) = Store::redis(&server.options(), 5, Limits::CHANNELS)
+        .await
+        .unwrap();
+    assert_eq!(warnings, Vec::<String>::new());
+    let mut reading = reader(&node, After::Now);
+    for data in ["1", "2"] {
+        node.publish(said(data)).await.unwrap();
+    }
+    server.kill();
+    for _ in 0..2 {
+        let refused = timeout(WAIT_MAX, node.publish(said("never"))).await;
+        match refused.unwrap().unwrap_err() {
+            // Nothing of it is kept, or whoever published is told that it may be.
+            PublishError::Unavailable(_) | PublishError::Unknown(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let refused = node.publish(said("never")).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "cannot keep the event now: Redis cannot be reached; try again"
+    );
+    // Who was here before reads on what is known.
+    assert_eq!(next(&mut reading, 2).await, ["1", "2"]);
+    assert_eq!(
+        next(&mut reader(&node, After::Earliest), 2).await,
+        ["1", "2"]
+    );
+    server.come_back().await;
+    let later = server.channels_node(9).await;
+    later.publish(said("3")).await.unwrap();
+    // The node that was there before goes on by itself.
+    assert_eq!(next(&mut reading, 1).await, ["3"]);
+    insist(&node, "4").await;
+    assert_eq!(next(&mut reading, 1).await, ["4"]);
+    assert_eq!(node.hub().cursor(), id(5, 4));
+}
+
+#[tokio::test]
+async fn a_fail_over_that_loses_begins_a_new_epoch() {
+    let Some(mut server) = Server::start(QUICK).await else {
+        return;
+    };
+    let node = server.channels_node(5).await;
+    node.publish(said("1")).await.unwrap();
+    let mut reading = reader(&node, After::Earliest);
+    assert_eq!(next(&mut reading, 1).await, ["1"]);
+    let kept = tempfile::tempdir().unwrap();
+    let copy = |from: &std::path::Path, to: &std::path::Path| {
+        let copied = Command::new("cp").arg("-rT").arg(from).arg(to).status();
+        assert!(copied.unwrap().success());
+    };
+    server
+        .restart(|files| copy(&files.join("appendonlydir"), kept.path()))
+        .await;
+    for data in ["2", "3"] {
+        insist(&node, data).await;
+    }
+    assert_eq!(next(&mut reading, 2).await, ["2", "3"]);
+    // What was there before the two: as a replica has it that was behind.
+    server
+        .restart(|files| {
+            std::fs::remove_dir_all(files.join("appendonlydir")).unwrap();
+            copy(kept.path(), &files.join("appendonlydir"));
+        })
+        .await;
+    let told = next(&mut reading, 2).await;
+    let gap = format!("gap: {}", GapReason::Epoch.as_str());
+    assert_eq!(told, [gap, "1".to_owned()]);
+    assert!(node.hub().cursor().epoch > 5);
+}
+
+/// Another history of the same length: only the numbers of events tell.
+#[tokio::test]
+async fn another_event_in_the_place_of_the_last_begins_a_new_epoch() {
+    let Some(mut server) = Server::start(QUICK).await else {
+        return;
+    };
+    let node = server.channels_node(5).await;
+    node.publish(said("old")).await.unwrap();
+    let mut reading = reader(&node, After::Now);
+    server.kill();
+    std::fs::remove_dir_all(server.directory.path().join("appendonlydir")).unwrap();
+    // As the epoch was, but nothing else: what a replica has that only knew the beginning.
+    let other = Server::start_in(tempfile::tempdir().unwrap(), QUICK)
+        .await
+        .unwrap();
+    other
+        .channels_node(5)
+        .await
+        .publish(said("new"))
+        .await
+        .unwrap();
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(other.directory.path().join("appendonlydir"))
+        .arg(server.directory.path())
+        .status();
+    assert!(copied.unwrap().success());
+    server.come_back().await;
+    let told = next(&mut reading, 2).await;
+    assert_eq!(told, ["gap: epoch", "new"]);
+}
+
+/// Redis as it should not be: it throws away what it likes.
+#[tokio::test]
+async fn what_others_take_out_of_redis_is_missed_aloud() {
+    let Some(server) = Server::start(QUICK).await else {
+        return;
+    };
+    let node = server.channels_node(5).await;
+    let mut reading = reader(&node, After::Now);
+    for data in ["1", "2"] {
+        node.publish(said(data)).await.unwrap();
+    }
+    assert_eq!(next(&mut reading, 2).await, ["1", "2"]);
+    let mut commands = server.commands().await.unwrap();
+    () = commands.del("{test}:events").await.unwrap();
+    assert_eq!(next(&mut reading, 1).await, ["gap: epoch"]);
+    let published = insist(&node, "3").await;
+    assert!(published.id.epoch > 5);
+    assert_eq!(next(&mut reading, 1).await, ["3"]);
+    let later = server.channels_node(9).await;
+    assert_eq!(later.hub().cursor(), node.hub().cursor());
+    let told = next(&mut reader(&later, After::Id(id(published.id.epoch, 0))), 2).await;
+    assert_eq!(told, ["gap: expired", "3"]);
+}
+
+#[tokio::test]
+async fn redis_keeps_within_every_bound() {
+    let Some(server) = Server::start(QUICK).await else {
+        return;
+    };
+    let cost = said("12345678").cost();
+    let publish = async |limits: Limits, count: usize| {
+        let node = server.node(5, limits).await;
+        for number in 0..count {
+            let topic = ["a", "b"][number % 2];
+            let publication = Publication::new(topic, "12345678".to_owned());
+            node.publish(publication).await.unwrap();
+        }
+        server.kept().await
+    };
+    let unbounded = Limits::CHANNELS;
+    assert_eq!(publish(unbounded, 40).await, 40);
+    let bytes_max = 15 * cost;
+    assert_eq!(
+        publish(
+            Limits {
+                bytes_max,
+                ..unbounded
+            },
+            2
+        )
+        .await,
+        30
+    );
+    let events_max = 12;
+    assert_eq!(
+        publish(
+            Limits {
+                events_max,
+                ..unbounded
+            },
+            2
+        )
+        .await,
+        24
+    );
+    let all_bytes_max = 20 * cost + cost / 2;
+    assert_eq!(
+        publish(
+            Limits {
+                all_bytes_max,
+                ..unbounded
+            },
+            1
+        )
+        .await,
+        20
+    );
+    let all_events_max = 9;
+    assert_eq!(
+        publish(
+            Limits {
+                all_events_max,
+                ..unbounded
+            },
+            1
+        )
+        .await,
+        9
+    );
+    // By its own clock, which nobody but time moves on.
+    let age_max = Duration::from_millis(1);
+    let node = server
+        .node(
+            5,
+            Limits {
+                age_max,
+                ..unbounded
+            },
+        )
+        .await;
+    let aging = async {
+        while server.kept().await > 1 {
+            node.publish(said("12345678")).await.unwrap();
+        }
+    };
+    timeout(WAIT_MAX, aging).await.unwrap();
+}
+
+/// One large event for which more small ones have to go than one call of the script drops.
+#[tokio::test]
+async fn room_is_made_for_an_event_as_large_as_all() {
+    const SMALL: usize = 1000;
+    let Some(server) = Server::start(QUICK).await else {
+        return;
+    };
+    let limits = Limits {
+        bytes_max: SMALL * said("x").cost(),
+        ..Limits::CHANNELS
+    };
+    let node = server.node(5, limits).await;
+    for _ in 0..SMALL {
+        node.publish(said("x")).await.unwrap();
+    }
+    assert_eq!(server.kept().await, SMALL);
+    let overhead = said("").cost();
+    let large = "x".repeat(limits.bytes_max - overhead);
+    node.publish(said(&large)).await.unwrap();
+    assert_eq!(server.kept().await, 1);
+    for node in [node, server.node(6, limits).await] {
+        let told = next(&mut reader(&node, After::Id(id(5, 500))), 2).await;
+        assert_eq!(told, ["gap: expired".to_owned(), large.clone()]);
+    }
+}
+
+#[tokio::test]
+async fn a_full_redis_is_said_to_be_full() {
+    let arguments = [QUICK, &["--maxmemory", "8mb"]].concat();
+    let Some(server) = Server::start(&arguments).await else {
+        return;
+    };
+    let node = server.channels_node(5).await;
+    let filling = async {
+        loop {
+            if let Err(error) = node.publish(said(&"x".repeat(1 << 20))).await {
+                return error;
+            }
+        }
+    };
+    let error = timeout(WAIT_MAX, filling).await.unwrap();
+    assert!(matches!(error, PublishError::Full(_)), "{error:?}");
+    let kept = server.kept().await;
+    assert!(kept > 0);
+    assert_eq!(
+        node.hub().cursor().offset,
+        kept as u64,
+        "nothing was half done"
+    );
+}
+
+#[tokio::test]
+async fn what_redis_could_lose_is_said_with_the_fix() {
+    let arguments = ["--appendonly", "no", "--maxmemory-policy", "allkeys-lru"];
+    let Some(server) = Server::start(&arguments).await else {
+        return;
+    };
+    let opened = Store::redis(&server.options(), 5, Limits::CHANNELS).await;
+    let expected = [
+        (
+            "appendonly no",
+            "what is answered may be lost when it stops",
+            "appendonly yes",
+        ),
+        (
+            "appendfsync everysec",
+            "what is answered may be lost when it stops",
+            "appendfsync always",
+        ),
+        (
+            "maxmemory-policy allkeys-lru",
+            "when it is full, it drops events that are not old",
+            "maxmemory-policy noeviction",
+        ),
+    ];
+    let expected = expected.map(|(is, danger, fix)| {
+        format!(
+            "Redis has `{is}`: {danger}; put `{fix}` into its redis.conf, or set it while it runs: \
+             redis-cli config set {fix}"
+        )
+    });
+    assert_eq!(opened.unwrap().1, expected);
+}
