@@ -52,6 +52,21 @@ fn world_with(rate: Rate) -> (World, Arc<Hub>) {
 
 /// Returns the same with other options.
 pub(crate) fn world_of(rate: Rate, change: impl FnOnce(&mut ChannelOptions)) -> (World, Arc<Hub>) {
+    let store = Arc::new(Store::memory(7, Limits::default()));
+    let hub = Arc::clone(store.hub());
+    (world_with_options(&store, rate, change), hub)
+}
+
+/// Returns a world with these channels, wherever they are kept.
+pub(crate) fn world_on(store: &Arc<Store>, rate: Rate) -> World {
+    world_with_options(store, rate, |_| {})
+}
+
+fn world_with_options(
+    store: &Arc<Store>,
+    rate: Rate,
+    change: impl FnOnce(&mut ChannelOptions),
+) -> World {
     let demo = || vec![Prefix::parse("demo/*").unwrap()];
     let mut options = ChannelOptions {
         anonymous: demo(),
@@ -61,19 +76,18 @@ pub(crate) fn world_of(rate: Rate, change: impl FnOnce(&mut ChannelOptions)) -> 
         ..ChannelOptions::default()
     };
     change(&mut options);
-    let store = Arc::new(Store::memory(7, Limits::default()));
-    let hub = Arc::clone(store.hub());
     let world = World::new(SITE);
     let (channels, told) = Channels::new(Setting {
-        store: Arc::clone(&store),
+        store: Arc::clone(store),
         options,
         is_demo: true,
         rate,
         metrics: world.shared_metrics(),
         now: || SystemTime::UNIX_EPOCH + NOW,
     });
+    let store = Arc::clone(store);
     world.spawn(async move { forerun::door::channels::tell(&store, told).await });
-    (world.channels(Arc::new(channels)), hub)
+    world.channels(Arc::new(channels))
 }
 
 /// Returns a token for these topics, which ends so many seconds from now.

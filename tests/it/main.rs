@@ -54,3 +54,4 @@ mod service_manager;
 mod slow;
 mod stores;
 mod tidy;
+mod ways;
