@@ -177,6 +177,77 @@ async fn a_cursor_that_leads_nowhere_is_a_gap() {
     }
 }
 
+/// Whichever bound is reached first drops the oldest, in every store alike: who was there and who
+/// comes after a restart read the same, and miss the same.
+#[tokio::test]
+async fn every_bound_drops_the_same() {
+    let cost = said("quiet", "12345").cost();
+    let none = Limits::CHANNELS;
+    let bounds = [
+        none,
+        Limits {
+            events_max: 3,
+            ..none
+        },
+        Limits {
+            bytes_max: 3 * cost,
+            ..none
+        },
+        Limits {
+            all_events_max: 5,
+            ..none
+        },
+        Limits {
+            all_bytes_max: 5 * cost + cost / 2,
+            ..none
+        },
+        // Which channels have lost something is remembered of two alone.
+        Limits {
+            events_max: 1,
+            empty_channels_max: 2,
+            ..none
+        },
+    ];
+    for limits in bounds {
+        let mut expected = None;
+        for place in Place::all().await {
+            let mut store = place.open(limits).await;
+            let large = "x".repeat(cost);
+            for (topic, data) in [
+                ("quiet", "12345"),
+                ("a", "a1"),
+                ("a", "a2"),
+                ("b", "b1"),
+                ("a", "a3"),
+                ("a", &large),
+                ("a", "a4"),
+                ("b", "b2"),
+            ] {
+                store.publish(said(topic, data)).await.unwrap();
+            }
+            for _ in 0..2 {
+                let mut told = Vec::new();
+                for topics in [&["quiet"][..], &["a"], &["b"], &["new"], &["quiet", "b"]] {
+                    for offset in [0, 1, 2, 5, 8] {
+                        let topics = Topics::named(topics.iter().copied());
+                        told.push(found(reader(&store, topics, at(EPOCH, offset))));
+                    }
+                }
+                for offset in [0, 3, 8] {
+                    told.push(found(reader(&store, Topics::all(), at(EPOCH, offset))));
+                }
+                let expected = expected.get_or_insert_with(|| told.clone());
+                assert_eq!(*expected, told, "{limits:?}");
+                if !place.keeps() {
+                    break;
+                }
+                drop(store);
+                store = place.open(limits).await;
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn texts_of_any_kind_come_back_as_they_were() {
     let texts = [
