@@ -27,7 +27,9 @@ pub(super) struct ChannelArguments {
 
     /// Keep the events of channels in Redis, shared by all servers that name it
     ///
-    /// As in `redis://10.0.0.5:6379`. Example: forerun --redis "$REDIS"
+    /// As in `redis://10.0.0.5:6379`, of Redis 7 or Valkey. `rediss:` is over TLS: its certificate
+    /// is vouched for by the system's authorities, or by those in the PEM file that
+    /// `SSL_CERT_FILE` names in the environment. Example: forerun --redis "$REDIS"
     #[arg(long, value_name = "URL", conflicts_with = "channels", help_heading = CHANNELS)]
     redis: Option<String>,
 

@@ -1,13 +1,16 @@
 //! Nodes that share a log in Redis: what there is to it besides what `stores` asks of every store.
 
+use std::net::TcpListener;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forerun::hub::store::redis::RedisOptions;
 use forerun::hub::store::{PublishError, Store};
 use forerun::hub::{
     After, EventId, GapReason, Limits, PageMax, Publication, Published, Read, Reader, Topics,
 };
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use redis::AsyncCommands as _;
 use tokio::time::{sleep, timeout};
 
@@ -478,4 +481,96 @@ async fn what_redis_could_lose_is_said_with_the_fix() {
         )
     });
     assert_eq!(opened.unwrap().1, expected);
+}
+
+const TLS_URL: &str = "FORERUN_TEST_TLS_URL";
+
+/// Publishes over TLS: the program whose environment names an authority.
+#[tokio::test]
+#[ignore = "it is run by the test below"]
+async fn node_over_tls() {
+    let options = RedisOptions {
+        url: std::env::var(TLS_URL).unwrap(),
+        name: "test".to_owned(),
+    };
+    let (node, _) = Store::redis(&options, 6, Limits::CHANNELS).await.unwrap();
+    assert_eq!(node.publish(said("2")).await.unwrap().id, id(5, 2));
+    let all = next(&mut reader(&node, After::Earliest), 2).await;
+    assert_eq!(all, ["1", "2"]);
+}
+
+/// Redis as it answers over TLS, with a certificate of an authority of our own for `localhost`.
+#[tokio::test]
+async fn redis_is_reached_over_tls_if_its_authority_is_trusted() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = authority.self_signed(&key).unwrap();
+    let issuer = Issuer::new(authority, key);
+    let leaf_key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap();
+    for (name, text) in [
+        ("authority.pem", certificate.pem()),
+        ("leaf.pem", leaf.pem()),
+        ("key.pem", leaf_key.serialize_pem()),
+    ] {
+        std::fs::write(directory.path().join(name), text).unwrap();
+    }
+    let authority = directory.path().join("authority.pem");
+    // Redis cannot choose a port and say which: one that is free now.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let number = port.to_string();
+    let tls = [
+        "--tls-port",
+        &number,
+        "--bind",
+        "127.0.0.1",
+        "--tls-auth-clients",
+        "no",
+    ];
+    let files = [
+        ["--tls-cert-file", "leaf.pem"],
+        ["--tls-key-file", "key.pem"],
+        ["--tls-ca-cert-file", "authority.pem"],
+    ];
+    let arguments = [QUICK, &tls, files.as_flattened()].concat();
+    let Some(server) = Server::start_in(directory, &arguments).await else {
+        return;
+    };
+    let node = server.channels_node(5).await;
+    node.publish(said("1")).await.unwrap();
+
+    let url = |host: &str| format!("rediss://{host}:{port}");
+    let trusting = |url: String| {
+        let mut program = Command::new(std::env::current_exe().unwrap());
+        program.args(["--exact", "redis_nodes::node_over_tls", "--ignored"]);
+        program.env(TLS_URL, url).env("SSL_CERT_FILE", &authority);
+        let output = program.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.success(), said)
+    };
+    let (is_reached, said) = trusting(url("localhost"));
+    assert!(is_reached, "{said}");
+    assert_eq!(
+        next(&mut reader(&node, After::Id(id(5, 1))), 1).await,
+        ["2"]
+    );
+
+    // Another host than it has a certificate for, and an authority that nobody vouches for.
+    let (is_reached, said) = trusting(url("127.0.0.1"));
+    assert!(!is_reached && said.contains("not valid for name"), "{said}");
+    let options = RedisOptions {
+        url: url("localhost"),
+        ..server.options()
+    };
+    let refused = Store::redis(&options, 6, Limits::CHANNELS).await;
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "nobody who is trusted here vouches for the certificate of Redis: have SSL_CERT_FILE name \
+         the PEM file of its authority"
+    );
 }

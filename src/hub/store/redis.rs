@@ -8,7 +8,7 @@
 //!   {NAME}:channel:T   list: the offsets of those whose canonical topic is T
 //!   {NAME}:bytes       hash: what each channel's cost
 //!   {NAME}:lost        hash: what each channel has dropped; {NAME}:lost:order: how long ago
-//!   {NAME}:keys        hash: the offset for an idempotency key; {NAME}:keys:order: the oldest first
+//!   {NAME}:keys        hash: the offset for each idempotency key; {NAME}:keys:order: by age
 //! ```
 //!
 //! One hash tag, so a cluster keeps them on one node. Publishing is one script, `publish.lua`: it
@@ -25,10 +25,11 @@
 
 mod stored;
 
-use std::fmt;
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use std::{fmt, io};
 
 use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamReadOptions, StreamReadReply};
@@ -77,8 +78,42 @@ pub struct RedisOptions {
 
 /// Why Redis cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot keep events in Redis")]
-pub struct OpenError(#[from] RedisError);
+pub enum OpenError {
+    /// It cannot be reached, or refuses.
+    #[error("cannot keep events in Redis")]
+    Failed(#[source] RedisError),
+    /// Its certificate is of an authority that is not known.
+    #[error(
+        "nobody who is trusted here vouches for the certificate of Redis: have SSL_CERT_FILE name \
+         the PEM file of its authority"
+    )]
+    Untrusted(#[source] RedisError),
+}
+
+impl From<RedisError> for OpenError {
+    fn from(error: RedisError) -> Self {
+        if is_untrusted(&error) {
+            Self::Untrusted(error)
+        } else {
+            Self::Failed(error)
+        }
+    }
+}
+
+fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
+    if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        return is_untrusted(shared.as_ref());
+    }
+    let is_unknown = |error: &rustls::Error| {
+        let unknown = rustls::CertificateError::UnknownIssuer;
+        *error == rustls::Error::InvalidCertificate(unknown)
+    };
+    let inner = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    tls.is_some_and(is_unknown) || error.source().is_some_and(is_untrusted)
+}
 
 /// A node's two ends: who publishes, and the task that reads.
 pub(super) struct Redis {
