@@ -305,9 +305,10 @@ async fn what_others_take_out_of_redis_is_missed_aloud() {
     assert_eq!(next(&mut reading, 2).await, ["1", "2"]);
     let mut commands = server.commands().await.unwrap();
     () = commands.del("{test}:events").await.unwrap();
-    assert_eq!(next(&mut reading, 1).await, ["gap: epoch"]);
-    let published = insist(&node, "3").await;
+    // What is answered now is not taken for lost as well.
+    let published = node.publish(said("3")).await.unwrap();
     assert!(published.id.epoch > 5);
+    assert_eq!(next(&mut reading, 1).await, ["gap: epoch"]);
     assert_eq!(next(&mut reading, 1).await, ["3"]);
     let later = server.channels_node(9).await;
     assert_eq!(later.hub().cursor(), node.hub().cursor());
@@ -423,6 +424,54 @@ async fn room_is_made_for_an_event_as_large_as_all() {
         let told = next(&mut reader(&node, After::Id(id(5, 500))), 2).await;
         assert_eq!(told, ["gap: expired".to_owned(), large.clone()]);
     }
+}
+
+/// Redis cuts off whom it has to answer too much at once.
+#[tokio::test]
+async fn large_events_are_read_in_pages_of_bounded_size() {
+    const EVENTS: usize = 16;
+    let limit = ["--client-output-buffer-limit", "normal", "6mb", "6mb", "0"];
+    let arguments = [QUICK, &limit].concat();
+    let Some(server) = Server::start(&arguments).await else {
+        return;
+    };
+    let large = "x".repeat(1 << 20);
+    let node = server.channels_node(5).await;
+    for _ in 0..EVENTS {
+        node.publish(said(&large)).await.unwrap();
+    }
+    // One that is larger than any page comes alone.
+    node.publish(said(&"x".repeat(5 << 20))).await.unwrap();
+    let later = server.channels_node(6).await;
+    let all = next(&mut reader(&later, After::Earliest), EVENTS + 1).await;
+    let bytes: Vec<_> = all.iter().map(String::len).collect();
+    assert_eq!(bytes, [vec![1 << 20; EVENTS], vec![5 << 20]].concat());
+}
+
+/// Somebody else has written where only nodes do.
+#[tokio::test]
+async fn what_cannot_be_read_is_missed_aloud() {
+    let Some(server) = Server::start(QUICK).await else {
+        return;
+    };
+    let node = server.channels_node(5).await;
+    node.publish(said("1")).await.unwrap();
+    let mut reading = reader(&node, After::Earliest);
+    assert_eq!(next(&mut reading, 1).await, ["1"]);
+    let mut commands = server.commands().await.unwrap();
+    let head = r#"{"cost":9,"topics":["a"],"class":1,"number":"3"}"#;
+    () = redis::pipe()
+        .atomic()
+        .hincr("{test}:log", "offset", 1)
+        .hincr("{test}:log", "kept", 1)
+        .xadd("{test}:events", "2-1", &[("event", "{"), ("at", "0")])
+        .xadd("{test}:index", "2-1", &[("head", head), ("at", "0")])
+        .query_async(&mut commands)
+        .await
+        .unwrap();
+    assert_eq!(next(&mut reading, 1).await, ["gap: expired"]);
+    assert_eq!(insist(&node, "3").await.id, id(5, 3));
+    assert_eq!(next(&mut reading, 1).await, ["3"]);
 }
 
 #[tokio::test]

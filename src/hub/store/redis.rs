@@ -64,6 +64,9 @@ const AGE_MS_MAX: u64 = 1 << 40;
 /// as large as all.
 const TRIES_MAX: usize = 10_000;
 
+/// How often it tries again because the log was lost meanwhile.
+const LOSSES_MAX: usize = 2;
+
 const PUBLISH: &str = include_str!("redis/publish.lua");
 const READ: &str = include_str!("redis/read.lua");
 
@@ -227,6 +230,7 @@ impl Redis {
         let cost = publication.cost();
         let stored = Stored::of(publication);
         let (event, head) = (stored.text(), stored.head(cost));
+        let mut losses = 0;
         for _ in 0..TRIES_MAX {
             let cursor = self.node.hub.cursor();
             let mut script = self.publish.prepare_invoke();
@@ -249,7 +253,11 @@ impl Redis {
             };
             match what.as_str() {
                 "again" => {}
-                "lost" => self.wait(|seen| seen.epoch != cursor.epoch).await,
+                "lost" if losses < LOSSES_MAX => {
+                    losses += 1;
+                    self.wait(|seen| seen.epoch != cursor.epoch).await;
+                }
+                "lost" => break,
                 _ => {
                     self.wait(|seen| *seen >= published || seen.epoch != cursor.epoch)
                         .await;
@@ -261,7 +269,7 @@ impl Redis {
             }
         }
         Err(PublishError::Unavailable(
-            "Redis does not come to rest".to_owned(),
+            "Redis has lost events, or has no room yet".to_owned(),
         ))
     }
 

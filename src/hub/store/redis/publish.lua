@@ -5,15 +5,17 @@
 -- is known of it without reading it (cost, topics, class, number); its idempotency key, or nothing;
 -- the limits; what stands before a channel's name.
 --
--- Answers {what, offset}: new, known; lost (the node's epoch is over); again (so much had to go that
--- others should have their turn).
+-- Answers {what, offset}: new, known; lost (the node has to look: its epoch is over); again (so much
+-- had to go that others should have their turn).
 local log, events, index, bytes, lost, lost_order, keys, keys_order = unpack(KEYS)
 local epoch, seen, event, head, key = unpack(ARGV, 1, 5)
 local max = cjson.decode(ARGV[6])
 local channel_prefix = ARGV[7]
 
 local state = redis.call('HMGET', log, 'epoch', 'offset', 'kept', 'bytes')
-if state[1] ~= epoch or tonumber(state[2]) < tonumber(seen) then return {'lost', 0} end
+if state[1] ~= epoch or tonumber(state[2]) < tonumber(seen)
+    or redis.call('XLEN', events) ~= tonumber(state[3])
+    or redis.call('XLEN', index) ~= tonumber(state[3]) then return {'lost', 0} end
 if key ~= '' then
   local known = redis.call('HGET', keys, key)
   if known then return {'known', tonumber(known)} end
