@@ -32,8 +32,8 @@ pub(super) trait Volume: Send + 'static {
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// Locked as long as it is open.
-    _lock: File,
+    /// Locked until this is dropped.
+    lock: File,
 }
 
 impl Directory {
@@ -53,8 +53,16 @@ impl Directory {
         })?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock,
         })
+    }
+}
+
+impl Drop for Directory {
+    /// Lets go of the lock: closing is not enough, as a program that is being started just now has
+    /// a copy of all that is open.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
     }
 }
 
@@ -118,5 +126,22 @@ impl Volume for Directory {
             File::open(&self.path)?.sync_all()?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_free_at_once_though_its_lock_is_open_elsewhere() {
+        let place = tempfile::tempdir().unwrap();
+        let first = Directory::open(place.path()).unwrap();
+        let copy = first.lock.try_clone().unwrap();
+        let refused = Directory::open(place.path()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+        drop(first);
+        Directory::open(place.path()).unwrap();
+        drop(copy);
     }
 }
