@@ -333,6 +333,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     return Taken::Ended;
                 }
                 Poll::Ready(None) => return Taken::Ended,
+                Poll::Pending if self.outbox.borrow_mut().look_on() => {}
                 Poll::Pending => return taken,
             }
         }

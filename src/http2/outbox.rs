@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Write as _};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -35,6 +36,9 @@ const RECORD_PART_MAX: usize = 14 * 1024 - 22;
 const WRITE_THROUGH: usize = 4 * 1024;
 /// Bytes taken from h2 before it has to wait for a drain.
 pub const HELD_MAX: usize = 64 * 1024 + 32 * 1024;
+/// Requests that h2 is given before it has handed out what it has. It keeps room for as many as it
+/// ever held at once, 250 bytes each, for as long as the connection lives.
+const REQUESTS_MAX: u8 = 4;
 /// PRIORITY_UPDATE frames kept for the driver.
 const PRIORITIES_MAX: usize = 64;
 /// Refused promises kept for the driver.
@@ -61,6 +65,12 @@ pub(super) struct Outbox<T> {
     incoming: Frames,
     outgoing: Frames,
     reads: u64,
+    /// What was read behind the last request that h2 was given.
+    ahead: Vec<u8>,
+    /// Requests that h2 was given and has not handed out yet.
+    requests: u8,
+    /// It was given nothing more, because of them.
+    is_held_back: bool,
     /// Reading has found nothing more, and will wake the task.
     is_read_out: bool,
     peer: PeerTold,
@@ -104,6 +114,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
             incoming: Frames::of_client(),
             outgoing: Frames::of_server(),
             reads: 0,
+            ahead: Vec::new(),
+            requests: 0,
+            is_held_back: false,
             is_read_out: false,
             peer: PeerTold {
                 enable_push: true,
@@ -133,6 +146,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
     /// flight come with the first.
     pub(super) fn look(&mut self) {
         self.is_read_out = false;
+        self.requests = 0;
+    }
+
+    /// Notes that h2 has handed out every request that it was given. Returns whether it must look
+    /// again, as there may be more: nothing else would wake the task for that.
+    pub(super) fn look_on(&mut self) -> bool {
+        self.requests = 0;
+        std::mem::take(&mut self.is_held_back)
     }
 
     /// What the frames have told.
@@ -217,17 +238,42 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.is_read_out {
+        if self.requests >= REQUESTS_MAX {
+            self.is_held_back = true;
             return Poll::Pending;
         }
         let before = into.filled().len();
-        let read = Pin::new(&mut self.tls).poll_read(cx, into);
-        self.is_read_out = read.is_pending();
-        ready!(read)?;
+        let was_ahead = self.ahead.len().min(into.remaining());
+        if was_ahead > 0 {
+            into.put_slice(&self.ahead[..was_ahead]);
+        } else if self.is_read_out {
+            return Poll::Pending;
+        } else {
+            let read = Pin::new(&mut self.tls).poll_read(cx, into);
+            self.is_read_out = read.is_pending();
+            ready!(read)?;
+        }
         self.reads += 1;
-        let peer = &mut self.peer;
-        self.incoming
-            .read(&into.filled()[before..], |told| match told {
+        let given = self.follow(&into.filled()[before..]);
+        if was_ahead > 0 {
+            self.ahead.drain(..given);
+        } else {
+            self.ahead
+                .extend_from_slice(&into.filled()[before + given..]);
+        }
+        if self.ahead.is_empty() {
+            self.ahead = Vec::new();
+        }
+        into.set_filled(before + given);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Heeds what the peer's frames tell, up to the last request that h2 may be given now. Returns
+    /// how many bytes that were.
+    fn follow(&mut self, bytes: &[u8]) -> usize {
+        let (peer, requests) = (&mut self.peer, &mut self.requests);
+        self.incoming.read_until(bytes, |told| {
+            match told {
                 Told::EnablePush(enable) => peer.enable_push = enable,
                 Told::ConnectionWindow(more) => peer.window += i64::from(more),
                 Told::Priority(id, value) => {
@@ -236,15 +282,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
                     }
                 }
                 Told::GoAway => peer.leaving = true,
-                Told::Reset => peer.resets = peer.resets.saturating_add(1),
+                Told::Reset => {
+                    peer.resets = peer.resets.saturating_add(1);
+                    // As if it had not been asked: h2 counts what is taken back unseen.
+                    *requests = requests.saturating_sub(1);
+                }
                 Told::Refused(id) => {
                     if peer.refused.len() < REFUSED_MAX {
                         peer.refused.push(id);
                     }
                 }
-                Told::Data(_) | Told::Headers | Told::Bare | Told::Promised(_) => {}
-            });
-        Poll::Ready(Ok(()))
+                Told::Headers => *requests += 1,
+                Told::Data(_) | Told::Bare | Told::Promised(_) => {}
+            }
+            if *requests < REQUESTS_MAX {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })
     }
 }
 

@@ -6,6 +6,8 @@
 //! so a tap of the plaintext tells. It never changes a byte and never fails: what is malformed is
 //! h2's to refuse.
 
+use std::ops::ControlFlow;
+
 /// Bytes of a frame header (RFC 9113 section 4.1).
 const HEADER_LENGTH: usize = 9;
 /// Bytes of a payload kept for reading: a SETTINGS of 42 entries, a PRIORITY_UPDATE of 252 bytes.
@@ -90,10 +92,24 @@ impl Frames {
     }
 
     /// Reads on, and tells `told` of every frame that matters and is now complete.
-    pub(super) fn read(&mut self, mut bytes: &[u8], mut told: impl FnMut(Told)) {
-        let skipped = self.skip.min(bytes.len());
+    pub(super) fn read(&mut self, bytes: &[u8], mut told: impl FnMut(Told)) {
+        self.read_until(bytes, |frame| {
+            told(frame);
+            ControlFlow::Continue(())
+        });
+    }
+
+    /// Reads on like [`Self::read`], until `told` breaks off behind a frame. Returns how many bytes
+    /// were read.
+    pub(super) fn read_until(
+        &mut self,
+        bytes: &[u8],
+        mut told: impl FnMut(Told) -> ControlFlow<()>,
+    ) -> usize {
+        let all = bytes.len();
+        let skipped = self.skip.min(all);
         self.skip -= skipped;
-        bytes = &bytes[skipped..];
+        let mut bytes = &bytes[skipped..];
         while !bytes.is_empty() {
             if self.header_have < HEADER_LENGTH {
                 let take = (HEADER_LENGTH - self.header_have).min(bytes.len());
@@ -102,7 +118,7 @@ impl Frames {
                 self.header_have += take;
                 bytes = &bytes[take..];
                 if self.header_have < HEADER_LENGTH {
-                    return;
+                    break;
                 }
                 let [a, b, c, ..] = self.header;
                 self.payload_left = u32::from_be_bytes([0, a, b, c]) as usize;
@@ -115,11 +131,16 @@ impl Frames {
             self.payload_left -= take;
             bytes = &bytes[take..];
             if self.payload_left == 0 {
-                self.tell(&mut told);
+                let mut breaks_off = false;
+                self.tell(&mut |frame| breaks_off |= told(frame).is_break());
                 self.header_have = 0;
                 self.payload.clear();
+                if breaks_off {
+                    break;
+                }
             }
         }
+        all - bytes.len()
     }
 
     fn kind(&self) -> u8 {
@@ -312,6 +333,36 @@ mod tests {
             read_in_pieces(&mut Frames::of_client(), &requests, 3),
             [Told::Headers]
         );
+    }
+
+    #[test]
+    fn reading_breaks_off_behind_a_frame_and_goes_on_there() {
+        let bytes = [
+            frame(SETTINGS, ACK, 0, &[]),
+            frame(HEADERS, 5, 1, &[0x82, 0x84]),
+            frame(HEADERS, 5, 3, &[0x82, 0x85]),
+            frame(GOAWAY, 0, 0, &[0; 8]),
+        ]
+        .concat();
+        for piece in [1, 10, 15, 24, 10_000] {
+            let mut frames = Frames::of_server();
+            let mut told = Vec::new();
+            let mut ends = Vec::new();
+            let mut at = 0;
+            while at < bytes.len() {
+                let piece = &bytes[at..bytes.len().min(at + piece)];
+                let before = told.len();
+                at += frames.read_until(piece, |frame| {
+                    told.push(frame);
+                    ControlFlow::Break(())
+                });
+                if told.len() > before {
+                    ends.push(at);
+                }
+            }
+            assert_eq!(told, [Told::Headers, Told::Headers, Told::GoAway]);
+            assert_eq!(ends, [20, 31, 48], "in pieces of {piece} bytes");
+        }
     }
 
     #[test]

@@ -474,6 +474,36 @@ async fn an_unseen_reset_too_many_ends_the_connection() {
     }
 }
 
+/// h2 is given a few requests at a time: the rest of a flight waits for no further byte of it.
+#[tokio::test(start_paused = true)]
+async fn a_flight_of_requests_is_answered_whole_wherever_it_ends() {
+    let mut world = World::new(SITE);
+    for count in 1..=20 {
+        let mut raw = Raw::open(&mut world, &[]).await;
+        raw.hear(&world, SECOND).await;
+        let streams = (0..count).map(|index| 1 + 2 * index);
+        let flight: Vec<u8> = streams
+            .clone()
+            .flat_map(|stream| request(stream, GET))
+            .collect();
+        // Also in the midst of the last frame.
+        let (first, rest) = flight.split_at(flight.len() - 5);
+        raw.say(&world, if count % 2 == 0 { &flight } else { first })
+            .await;
+        let mut heard = raw.hear(&world, SECOND).await;
+        if count % 2 == 1 {
+            raw.say(&world, rest).await;
+            heard.extend(raw.hear(&world, SECOND).await);
+        }
+        let another = 1 + 2 * count;
+        raw.say(&world, &request(another, GET)).await;
+        heard.extend(raw.hear(&world, SECOND).await);
+        for stream in streams.chain([another]) {
+            assert_eq!(status(&heard, stream), Some(200), "{stream} of {count}");
+        }
+    }
+}
+
 /// CVE-2023-44487, slowly: each request is answered before it is taken back, so that only their
 /// number tells.
 #[tokio::test(start_paused = true)]
