@@ -1,12 +1,11 @@
-// What channels cost: memory of those who listen, the delay from publishing to hearing, and how many events a second are
-// kept on disk before they are answered for.
+// What channels cost: memory of those who listen, and how many events a second are kept on disk before they are answered
+// for.
 //
 //   node tests/bench/channels.mjs [BINARY] [PART ...]
 //
-// Parts: `memory` (idle event streams and WebSockets, 50 on a connection), `delay` (1,000 listeners over 20 connections
-// and over 1,000), `stall` (the same beside 100 who never read), `durable` (publishers at once). Listeners are read by one
-// thread of Node, so delays have its own time in them: the time of the server alone is smaller. Fan-out without any
-// socket: cargo test --release --lib hub::tests::measured -- --ignored --nocapture
+// Parts: `memory` (idle event streams and WebSockets, 50 on a connection), `durable` (publishers at once). Delays, storms
+// and fan-out take a quicker client: cargo bench --bench fanout. Fan-out without any socket:
+// cargo test --release --lib hub::tests::measured -- --ignored --nocapture
 
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -15,13 +14,9 @@ import os from 'node:os'
 import path from 'node:path'
 
 const binary = path.resolve(process.argv[2] ?? 'target/release/forerun')
-const parts = process.argv.length > 3 ? process.argv.slice(3) : ['memory', 'delay', 'stall', 'durable']
+const parts = process.argv.length > 3 ? process.argv.slice(3) : ['memory', 'durable']
 const ON_A_CONNECTION = 50
 const IDLE = 2_000
-const LISTENERS = 1_000
-const STALLED = 100
-const EVENTS = 40
-const EVERY_MS = 50
 const DURABLE_MS = 4_000
 
 const home = mkdtempSync(path.join(os.tmpdir(), 'forerun-channels-'))
@@ -110,39 +105,6 @@ async function memory(name, headers) {
   })
 }
 
-async function delay(count, stalled) {
-  await withServer([], async (server) => {
-    const sessions = await connections(server, count)
-    const delays = []
-    let heard = 0
-    let all = () => {}
-    const listeners = sessions.flatMap((session) => Array.from({ length: LISTENERS / count }, () => session))
-    for (const session of listeners) {
-      const one = await open(session, stream)
-      one.on('data', (bytes) => {
-        for (const [, at] of `${bytes}`.matchAll(/^data: t([\d.]+)/gm)) {
-          delays.push(performance.now() - Number(at))
-          heard += 1
-          if (heard === LISTENERS * EVENTS) all()
-        }
-      })
-    }
-    // Who never reads: the window of their streams stays shut.
-    for (const session of await connections(server, stalled)) (await open(session, stream)).pause()
-    const publisher = await server.connect()
-    const done = new Promise((resolve) => (all = resolve))
-    for (let at = 0; at < EVENTS; at += 1) {
-      await publish(publisher, `t${performance.now()}`)
-      await pause(EVERY_MS)
-    }
-    await Promise.race([done, pause(10_000)])
-    delays.sort((one, other) => one - other)
-    const at = (share) => `${delays[Math.floor(share * (delays.length - 1))].toFixed(1)} ms`
-    const beside = stalled ? `, beside ${stalled} who never read` : ''
-    console.log(`${LISTENERS} listeners over ${count} connections${beside}: median ${at(0.5)}, p99 ${at(0.99)}; heard ${heard} of ${LISTENERS * EVENTS}`)
-  })
-}
-
 async function durable(publishers) {
   await withServer([`--channels=${path.join(home, `kept-${publishers}`)}`], async (server) => {
     const sessions = await connections(server, Math.ceil(publishers / 64))
@@ -164,11 +126,6 @@ const run = {
     await memory('an idle event stream', stream)
     await memory('an idle WebSocket', socket)
   },
-  delay: async () => {
-    await delay(20, 0)
-    await delay(LISTENERS, 0)
-  },
-  stall: () => delay(20, STALLED),
   durable: async () => {
     for (const publishers of [1, 16, 256]) await durable(publishers)
   },
