@@ -10,8 +10,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Ports tried after the one asked for, before giving up.
 const PORTS_TRIED: u16 = 100;
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1024;
+/// Connections that may wait to be accepted: as many as Linux allows by default. What comes when
+/// there are more is tried again by its sender, hundreds of milliseconds later.
+const BACKLOG: i32 = 4096;
 
 /// Who may connect.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,14 @@
 //! One thread a core, each with a runtime of its own: a connection lives and dies on one of them.
 
+mod handshakes;
+
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,6 +20,7 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use self::handshakes::Handshakes;
 use super::seats::{Seat, Seats};
 use super::small_http::ACCEPT_PAUSE;
 use crate::door::Service;
@@ -204,39 +209,70 @@ async fn connect(
     drained: watch::Receiver<bool>,
     load: Arc<AtomicUsize>,
 ) {
-    let mut open = JoinSet::new();
-    loop {
-        tokio::select! {
-            biased;
-            Some(ended) = open.join_next() => {
-                load.fetch_sub(1, Ordering::Relaxed);
-                if let Err(error) = ended {
-                    // A defect of ours, met by one peer: it must not take the others along.
-                    tracing::error!(%error, "a connection failed unexpectedly");
+    let (mut handshakes, mut open) = (Handshakes::new(), JoinSet::new());
+    poll_fn(|cx| {
+        let is_closed = loop {
+            match accepted.poll_recv(cx) {
+                Poll::Ready(Some(accepted)) => {
+                    handshakes.add(shake(accepted, Arc::clone(&service), drained.clone()));
                 }
+                Poll::Ready(None) => break true,
+                Poll::Pending => break false,
             }
-            next = accepted.recv() => match next {
-                Some(accepted) => {
-                    open.spawn_local(serve(accepted, Arc::clone(&service), drained.clone()));
-                }
-                None => break,
-            },
+        };
+        handshakes.poll(cx, |shaken| match shaken {
+            Some(shaken) => {
+                open.spawn_local(serve(shaken, Arc::clone(&service), drained.clone()));
+            }
+            None => {
+                load.fetch_sub(1, Ordering::Relaxed);
+            }
+        });
+        // After all that is new: only then does the end of any wake.
+        while let Poll::Ready(Some(ended)) = open.poll_join_next(cx) {
+            load.fetch_sub(1, Ordering::Relaxed);
+            if let Err(error) = ended {
+                // A defect of ours, met by one peer: it must not take the others along.
+                tracing::error!(%error, "a connection failed unexpectedly");
+            }
         }
-    }
-    while open.join_next().await.is_some() {}
+        if is_closed && handshakes.is_empty() && open.is_empty() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
 }
 
-/// Serves one connection: TLS, then the door that ALPN chose.
-async fn serve(accepted: Accepted, service: Arc<Service>, drain: watch::Receiver<bool>) {
-    let Accepted {
-        stream,
-        peer,
-        seat: _seat,
-    } = accepted;
-    // Each of its own: an idle connection keeps no room for the handshake, nor for the other door.
-    let shaking = Box::pin(shake_hands(stream, peer, &service, drain.clone()));
-    let Some(stream) = shaking.await else { return };
-    open_door(stream, peer, service, drain).await;
+/// A connection that has shaken hands.
+struct Shaken {
+    stream: TlsStream<TcpStream>,
+    peer: SocketAddr,
+    seat: Counted,
+}
+
+async fn shake(
+    accepted: Accepted,
+    service: Arc<Service>,
+    drain: watch::Receiver<bool>,
+) -> Option<Shaken> {
+    let Accepted { stream, peer, seat } = accepted;
+    let stream = shake_hands(stream, peer, &service, drain).await?;
+    Some(Shaken { stream, peer, seat })
+}
+
+/// Serves one connection, which is moved into no future but its door's: that keeps room for it.
+fn serve(
+    shaken: Shaken,
+    service: Arc<Service>,
+    drain: watch::Receiver<bool>,
+) -> impl Future<Output = ()> {
+    let Shaken { stream, peer, seat } = shaken;
+    let served = open_door(stream, peer, service, drain);
+    async move {
+        let _seat = seat;
+        served.await;
+    }
 }
 
 /// Returns what serves a connection by the protocol that ALPN chose.
