@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 
-use self::replies::Replying;
+use self::replies::{REPLIES_AT_ONCE, Replying};
 use super::feeds::Feeds;
 use super::outbox::{Channel, Outbox};
 use super::priority::{self, Priority};
@@ -175,6 +175,8 @@ struct Connection<T> {
     tunnels: Tunnels,
     /// Requests about channels: some of them wait for an event, and nobody is to blame.
     replying: FuturesUnordered<Replying>,
+    /// Of them, how many may be spent before other connections have their turn.
+    replies_left: usize,
     batch: usize,
     /// Resets that the peer has left, and when that was so.
     resets_left: (f64, Instant),
@@ -248,6 +250,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             feeds: Feeds::default(),
             tunnels: Tunnels::default(),
             replying: FuturesUnordered::new(),
+            replies_left: 0,
             batch: BATCH_SMALL,
             resets_left: (RESETS_MAX, Instant::now()),
             draining: false,
@@ -259,6 +262,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.alarm.start(cx);
+        self.replies_left = REPLIES_AT_ONCE;
         let ended = self.drive(cx);
         self.alarm.rest(cx);
         ended

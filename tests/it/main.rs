@@ -53,5 +53,6 @@ mod semantics;
 mod service_manager;
 mod slow;
 mod stores;
+mod storm;
 mod tidy;
 mod ways;

@@ -23,6 +23,10 @@ use crate::door::channels::{From, Reply};
 use crate::http2::receive::{discard, receive};
 use crate::http2::tunnel::Tunnel;
 
+/// Replies that are spent before other connections have their turn: each takes as long as telling a
+/// dozen listeners something, and a client that comes back asks for all its channels at once.
+pub(super) const REPLIES_AT_ONCE: usize = 16;
+
 /// A reply that is waited for; nothing comes of it if the peer has gone.
 pub(super) type Replying = Pin<Box<dyn Future<Output = Option<Replied>>>>;
 
@@ -79,13 +83,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }));
     }
 
+    /// Goes on with the replies, and spends those that are there. Returns whether there was any.
     pub(super) fn poll_replied(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = false;
-        while let Poll::Ready(Some(replied)) = self.replying.poll_next_unpin(cx) {
+        while self.replies_left > 0
+            && let Poll::Ready(Some(replied)) = self.replying.poll_next_unpin(cx)
+        {
             progress = true;
+            self.replies_left -= 1;
             if let Some(replied) = replied {
                 self.replied(cx, replied);
             }
+        }
+        if self.replies_left == 0 {
+            cx.waker().wake_by_ref();
         }
         progress
     }
