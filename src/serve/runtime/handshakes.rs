@@ -55,8 +55,8 @@ impl<T> Handshakes<T> {
         });
     }
 
-    /// Goes on with a few of them, and gives what came of each that is done. Whoever has to wait for
-    /// the next turn has it soon: the task is woken.
+    /// Goes on with a few of them, and gives what came of each that is done. Whoever has to wait
+    /// for the next turn has it soon: the task is woken.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, mut done: impl FnMut(Option<T>)) {
         self.steps_left.set(STEPS);
         while let Poll::Ready(Some(shaken)) = self.under_way.poll_next_unpin(cx) {

@@ -5,11 +5,12 @@
 //! cargo bench --bench fanout [-- PART ...]      delay stalled storm throughput
 //! ```
 //!
-//! It needs Linux and two cores: one for the server (`FORERUN_BIN`, else as built), one for all who
-//! publish and listen, which is one thread here and has one clock. Have the machine idle, or be root
-//! and set `REAL_TIME=1`, so that what else runs hardly disturbs. A delay is from before the request
-//! is written until after its event was read, in the same process; what that needs of its core is
-//! told too: near 100 % it is the client that is measured. Read on in `parts`.
+//! It needs Linux and two cores: one for the server (`FORERUN_BIN`, else as built), one for all
+//! who publish and listen, which is one thread here and has one clock. Have the machine idle, or be
+//! root and set `REAL_TIME=1`, so that what else runs hardly disturbs; in real time a core that is
+//! all used rests for a twentieth of each second, and longest delays show it. A delay is from
+//! before the request is written until after its event was read, in the same process; what that
+//! needs of its core is told too: near 100 % it is the client that is measured. Read on in `parts`.
 
 #![expect(clippy::print_stdout, reason = "it is what it is for")]
 

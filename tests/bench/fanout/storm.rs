@@ -72,8 +72,8 @@ async fn storm(connections: usize) -> anyhow::Result<Row> {
     board.check()?;
     sleep(CALM).await;
     let besides = format!(
-        "all had the {MISSED} they missed in {:.2} s; the server's memory {memory_mb:.0} MB before, \
-         {:.0} MB after; the neighbour's p99 before {:.2} ms",
+        "all had the {MISSED} they missed in {:.2} s; the server's memory {memory_mb:.0} MB \
+         before, {:.0} MB after; the neighbour's p99 before {:.2} ms",
         took.as_secs_f64(),
         server.memory_mb()?,
         heard.between(calm, load.start).quantile_ms(990),
