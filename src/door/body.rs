@@ -19,10 +19,6 @@ use super::limits::{PIECE_LENGTH_MAX, PIECE_LENGTH_MIN, Part};
 /// Bytes of files that the bodies of a connection hold together, once they know of each other.
 pub const READ_BYTES: u64 = 1 << 20;
 
-/// Bytes read at once that the system has in memory: the largest buffer that the allocator keeps for
-/// the next reader, rather than having the system clear one anew.
-const CACHED_LENGTH_MAX: u64 = 32 * 1024;
-
 /// What is left of a response body.
 #[derive(Debug)]
 pub enum Source {
@@ -184,7 +180,7 @@ impl FileSource {
 fn read_cached(file: &File, at: u64, length: u64) -> Option<Bytes> {
     use rustix::io::{ReadWriteFlags, preadv2};
 
-    let mut piece = vec![0; usize::try_from(length.min(CACHED_LENGTH_MAX)).ok()?];
+    let mut piece = vec![0; usize::try_from(length).ok()?];
     let into = &mut [io::IoSliceMut::new(&mut piece)];
     let read = preadv2(file, into, at, ReadWriteFlags::NOWAIT);
     let read = read.ok().filter(|&read| read > 0)?;

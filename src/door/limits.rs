@@ -12,8 +12,9 @@ use std::time::Duration;
 /// Bytes that a connection may always hold, however much all hold: a batch of frames on a slow
 /// link, or what HTTP/1.1 holds of small pieces.
 pub const BUFFERED_LEAST: u64 = 24 * 1024;
-/// Bytes held of a body at each step of its way, where little is held.
-pub const PIECE_LENGTH_MAX: usize = 64 * 1024;
+/// Bytes held of a body at each step of its way, where little is held: the largest buffer that the
+/// allocator keeps for the next, rather than having the system clear its pages anew.
+pub const PIECE_LENGTH_MAX: usize = 32 * 1024;
 /// Bytes held of a body at each step of its way, where much is.
 pub const PIECE_LENGTH_MIN: usize = 8 * 1024;
 /// Bits of an IPv6 address that name a network: whoever has one has all addresses in it.

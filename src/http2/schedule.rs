@@ -340,7 +340,8 @@ impl Schedule {
         self.ready.insert(key, queued);
     }
 
-    /// Gives h2 up to `room` bytes of a body, but one frame if it shares its turns. Returns how many.
+    /// Gives h2 up to `room` bytes of a body, but one frame if it shares its turns. Returns how
+    /// many that were.
     fn send_in_turn(
         &mut self,
         cx: &mut Context<'_>,

@@ -245,7 +245,7 @@ fn streamed() -> World {
 }
 
 /// What a body that was read from disk leaves lying when its peer's window is full.
-const LEFT: u64 = 64 * 1024 - 20_000;
+const LEFT: u64 = PIECE_LENGTH_MAX as u64 - 20_000;
 /// So few bodies that each may keep that.
 const FEW: u64 = 7;
 

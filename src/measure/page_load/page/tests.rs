@@ -614,6 +614,10 @@ fn read(directory: &Path, root: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
             read(&path, root, files);
         } else {
             let name = path.strip_prefix(root).unwrap().to_str().unwrap();
+            if name.starts_with('.') {
+                // It is not served.
+                continue;
+            }
             files.insert(format!("/{name}"), std::fs::read(&path).unwrap());
         }
     }
