@@ -147,7 +147,7 @@ impl Source {
 impl FileSource {
     fn poll_take(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
         if self.piece.is_empty() && self.at < self.end {
-            self.piece = ready!(self.poll_read(cx))?;
+            self.piece = ready!(self.poll_read(cx, most))?;
             self.at += self.piece.len() as u64;
         }
         let taken = self.piece.split_to(most.min(self.piece.len()));
@@ -156,9 +156,14 @@ impl FileSource {
     }
 
     /// Reads the next piece: at once if the system has it in memory, as it nearly always has, else
-    /// on a blocking thread.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        let (at, length) = (self.at, self.read_length.min(self.end - self.at));
+    /// on a blocking thread. Pieces of `most` are cut from it, and none of them is a scrap but the
+    /// file's last.
+    fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
+        let (at, left) = (self.at, self.end - self.at);
+        let mut length = self.read_length.min(left);
+        if length < left && length > most as u64 {
+            length -= length.checked_rem(most as u64).unwrap_or_default();
+        }
         if self.reading.is_none()
             && let Some(piece) = read_cached(&self.file, at, length)
         {

@@ -74,6 +74,8 @@ pub const RECEIVE_WINDOW: u32 = 64 * 1024;
 /// The largest window there is (RFC 9113 section 6.9.1).
 const WINDOW_MAX: u32 = (1 << 31) - 1;
 
+/// Requests taken before the other connections of the runtime have their turn.
+const REQUESTS_AT_ONCE: usize = 128;
 /// Bytes given to h2 between two flushes, after one that had to wait and after many that did not.
 const BATCH_SMALL: usize = 16 * 1024;
 const BATCH_LARGE: usize = 64 * 1024;
@@ -177,6 +179,8 @@ struct Connection<T> {
     replying: FuturesUnordered<Replying>,
     /// Of them, how many may be spent before other connections have their turn.
     replies_left: usize,
+    /// How many requests may be taken before other connections have their turn.
+    requests_left: usize,
     batch: usize,
     /// Resets that the peer has left, and when that was so.
     resets_left: (f64, Instant),
@@ -251,6 +255,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             tunnels: Tunnels::default(),
             replying: FuturesUnordered::new(),
             replies_left: 0,
+            requests_left: 0,
             batch: BATCH_SMALL,
             resets_left: (RESETS_MAX, Instant::now()),
             draining: false,
@@ -263,6 +268,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.alarm.start(cx);
         self.replies_left = REPLIES_AT_ONCE;
+        self.requests_left = REQUESTS_AT_ONCE;
         let ended = self.drive(cx);
         self.alarm.rest(cx);
         ended
@@ -283,7 +289,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 Taken::None => {}
                 Taken::Ended => return Poll::Ready(()),
             }
-            self.heed_peer();
+            self.heed_peer(cx);
             if self.poll_prepared(cx) | self.poll_replied(cx) | self.settle_promises(cx) {
                 continue;
             }
@@ -323,12 +329,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Answers the requests that have come.
     fn poll_requests(&mut self, cx: &mut Context<'_>) -> Taken {
-        self.outbox.borrow_mut().look();
+        if self.requests_left > 0 {
+            self.outbox.borrow_mut().look();
+        }
         let mut taken = Taken::None;
         loop {
             self.alarm.attend();
             match self.h2.poll_accept(&mut Context::from_waker(&self.waker)) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
+                    self.requests_left = self.requests_left.saturating_sub(1);
                     self.asked(cx, request, respond);
                     taken = Taken::Some;
                 }
@@ -337,7 +346,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     return Taken::Ended;
                 }
                 Poll::Ready(None) => return Taken::Ended,
-                Poll::Pending if self.outbox.borrow_mut().look_on() => {}
+                Poll::Pending if self.requests_left == 0 => {
+                    self.outbox.borrow_mut().hold_back();
+                    cx.waker().wake_by_ref();
+                    return taken;
+                }
+                // What is reset between requests counts before more are answered.
+                Poll::Pending if self.outbox.borrow_mut().look_on() => self.heed_peer(cx),
                 Poll::Pending => return taken,
             }
         }
@@ -679,7 +694,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     /// Acts on what the frames have told: refused pushes, changed priorities.
-    fn heed_peer(&mut self) {
+    fn heed_peer(&mut self, cx: &Context<'_>) {
         let (resets, refused, priorities) = {
             let mut outbox = self.outbox.borrow_mut();
             let told = outbox.told();
@@ -690,7 +705,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             )
         };
         if resets > 0 {
-            self.heed_resets(resets);
+            self.heed_resets(cx, resets);
         }
         for id in &refused {
             self.service.metrics.count(Count::Refused);
@@ -705,7 +720,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     /// Ends a connection whose peer opens streams only to reset them: each costs it nothing.
-    fn heed_resets(&mut self, resets: u32) {
+    fn heed_resets(&mut self, cx: &Context<'_>, resets: u32) {
         let (left, since) = self.resets_left;
         let left = (left + since.elapsed().as_secs_f64() * RESETS_A_SECOND).min(RESETS_MAX);
         let left = left - f64::from(resets);
@@ -713,6 +728,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         if left < 0.0 {
             tracing::debug!(peer = %self.peer, "it resets what it opens: connection closed");
             self.h2.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+            // h2 says so only when it is asked again.
+            cx.waker().wake_by_ref();
         }
     }
 

@@ -67,7 +67,8 @@ pub(super) struct Outbox<T> {
     reads: u64,
     /// What was read behind the last request that h2 was given.
     ahead: Vec<u8>,
-    /// Requests that h2 was given and has not handed out yet.
+    /// HEADERS that h2 was given since it last had nothing to hand out. They are about its
+    /// requests: trailers count too, which costs a look more, and what is reset counts no longer.
     requests: u8,
     /// It was given nothing more, because of them.
     is_held_back: bool,
@@ -143,7 +144,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
     }
 
     /// Looks for bytes to read anew. h2 looks before every request that it hands out; those of one
-    /// flight come with the first.
+    /// flight have mostly come with the first.
     pub(super) fn look(&mut self) {
         self.is_read_out = false;
         self.requests = 0;
@@ -154,6 +155,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
     pub(super) fn look_on(&mut self) -> bool {
         self.requests = 0;
         std::mem::take(&mut self.is_held_back)
+    }
+
+    /// Gives h2 nothing more until the next [`Outbox::look`].
+    pub(super) fn hold_back(&mut self) {
+        self.requests = REQUESTS_MAX;
     }
 
     /// What the frames have told.

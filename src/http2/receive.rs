@@ -19,8 +19,8 @@ pub(super) async fn receive(
     most: usize,
     mut may_hold: impl FnMut(usize) -> bool,
 ) -> Received {
-    let mut whole = BytesMut::new();
     let reading = async {
+        let mut whole = BytesMut::new();
         while let Some(piece) = body.data().await {
             let Ok(piece) = piece else {
                 return Received::Cut;
@@ -35,8 +35,9 @@ pub(super) async fn receive(
             }
             whole.extend_from_slice(&piece);
         }
-        Received::Whole(whole.split().freeze())
+        Received::Whole(whole.freeze())
     };
+    // What has come of a body that is not wanted is dropped before its end is waited for.
     let received = tokio::time::timeout(WANTED_WAIT_MAX, reading).await;
     let received = received.unwrap_or(Received::Cut);
     if matches!(received, Received::TooLong | Received::Busy) {

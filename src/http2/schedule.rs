@@ -224,9 +224,10 @@ impl Schedule {
                 break;
             };
             // More than there is room for would delay what is asked for meanwhile.
-            let (sent, outcome) = self.send_in_turn(cx, &mut queued, room - given);
-            given += sent;
-            any |= sent > 0 || matches!(outcome, Progress::Done);
+            let before = queued.sent;
+            let (frames, outcome) = self.send_in_turn(cx, &mut queued, room - given);
+            given += usize::try_from(queued.sent - before).unwrap_or(usize::MAX);
+            any |= queued.sent > before || matches!(outcome, Progress::Done);
             match outcome {
                 Progress::Some => self.take_another_turn(key, queued),
                 Progress::Reading => {
@@ -240,7 +241,7 @@ impl Schedule {
                 }
                 Progress::Done | Progress::NoCapacity => self.finish(*queued),
             }
-            if sent > FRAME_LENGTH {
+            if frames > 1 {
                 // h2 would send another body's frames among these.
                 break;
             }
@@ -341,7 +342,7 @@ impl Schedule {
     }
 
     /// Gives h2 up to `room` bytes of a body, but one frame if it shares its turns. Returns how
-    /// many that were.
+    /// many frames that were at most.
     fn send_in_turn(
         &mut self,
         cx: &mut Context<'_>,
@@ -349,15 +350,16 @@ impl Schedule {
         room: usize,
     ) -> (usize, Progress) {
         let turn = queued.job.turn;
-        let mut sent = 0;
+        let (mut frames, mut sent) = (0, 0);
         loop {
             let before = queued.sent;
             let outcome = self.send(cx, queued, room - sent);
+            frames += 1;
             sent += usize::try_from(queued.sent - before).unwrap_or(usize::MAX);
             let switches = turn.switch.is_some_and(|(offset, _)| queued.sent >= offset);
             let shares = turn.incremental || switches;
             if shares || sent + SCRAP >= room || !matches!(outcome, Progress::Some) {
-                return (sent, outcome);
+                return (frames, outcome);
             }
         }
     }

@@ -57,7 +57,7 @@ pub(crate) const MAX_HEADER_LIST_SIZE: u16 = 6;
 
 /// What is due.
 pub(crate) enum Due {
-    /// This stream is answered.
+    /// This stream is answered: 200, or 405 to a POST.
     Answer(u32),
     /// So much of a body comes on this stream, and not its end.
     Body(u32, usize),
@@ -128,8 +128,8 @@ fn judge(heard: &[Heard], is_closed: bool, due: &Due) -> Result<(), String> {
         Reset(code) => (resets == [(1, code)], format!("RST_STREAM {code}")),
         _ if !resets.is_empty() => (false, "no RST_STREAM".to_owned()),
         Answer(stream) => (
-            status(heard, stream).is_some(),
-            format!("an answer on {stream}"),
+            matches!(status(heard, stream), Some(200 | 405)),
+            format!("an answer on {stream}, not {:?}", status(heard, stream)),
         ),
         Body(stream, bytes) => (
             data(stream).map(|frame| frame.payload.len()).sum::<usize>() == bytes

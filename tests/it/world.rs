@@ -77,6 +77,7 @@ pub(crate) struct World {
     local: LocalSet,
     directory: TempDir,
     link: LinkOptions,
+    pipe_bytes: usize,
     client: ClientOptions,
     site: SiteOptions,
     options: Options,
@@ -141,6 +142,7 @@ impl World {
             local: LocalSet::new(),
             directory,
             link: LinkOptions::instant(),
+            pipe_bytes: PIPE_BYTES,
             client: ClientOptions::default(),
             site: SiteOptions::new(root),
             options: Options::default(),
@@ -184,6 +186,12 @@ impl World {
     /// Says what answers.
     pub(crate) fn handler(mut self, handler: Handler) -> Self {
         self.handler = handler;
+        self
+    }
+
+    /// Lets so many bytes be on their way through a pipe.
+    pub(crate) fn pipe_bytes(mut self, bytes: usize) -> Self {
+        self.pipe_bytes = bytes;
         self
     }
 
@@ -423,7 +431,7 @@ impl World {
         protocol: &str,
     ) -> (TlsStream<DuplexStream>, JoinHandle<()>) {
         let service = self.service();
-        let (far, near) = tokio::io::duplex(PIPE_BYTES);
+        let (far, near) = tokio::io::duplex(self.pipe_bytes);
         let serving = serve(far, service, self.draining.subscribe());
         let server = self.local.spawn_local(serving);
         (self.shake_hands(protocol, near).await, server)

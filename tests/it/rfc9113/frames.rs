@@ -1,7 +1,7 @@
 //! Frames: how they are cut (section 4), and the rules of each (section 6).
 
 use super::{
-    Answer, Closed, ENABLE_PUSH, END_STREAM, Goaway, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE,
+    Answer, Body, Closed, ENABLE_PUSH, END_STREAM, Goaway, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE,
     MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE, PADDED, PRIORITIZED, Pong, Reset,
     Settled, Vague, check, continuation, data, dependency, goaway, grow, headers, open_post, ping,
     priority, reset, settings,
@@ -210,7 +210,7 @@ async fn window_update_has_its_rules() {
         "6.9 the connection's window grows":
             grow(0, 1), ping(WORD) => Pong(WORD);
         "6.9 a stream's window grows":
-            request(1, GET), grow(1, 1) => Answer(1);
+            settings(&[(INITIAL_WINDOW_SIZE, 0)]), request(1, GET), grow(1, 1) => Body(1, 1);
         "6.9 by nothing, on the connection":
             grow(0, 0) => Goaway(PROTOCOL_ERROR);
         "6.9 by nothing, on a stream: an error of the connection (section 5.4.1)":
