@@ -317,25 +317,27 @@ async fn receive(
     incoming: &mut IncomingBody,
     most: usize,
 ) -> Received {
-    let mut whole = BytesMut::new();
+    let mut came = 0;
     let reading = async {
+        let mut whole = BytesMut::new();
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
             let Ok(frame) = frame else {
-                return Received::Cut;
+                return None;
             };
             let piece = frame.into_data().unwrap_or_default();
+            came += piece.len();
             if whole.len() + piece.len() > most {
-                return Received::TooLong;
+                return Some(Received::TooLong);
             }
             if !incoming.add(piece.len(), || service.metrics.open()) {
-                return Received::Busy;
+                return Some(Received::Busy);
             }
             whole.extend_from_slice(&piece);
         }
-        Received::Whole(whole.split().freeze())
+        Some(Received::Whole(whole.freeze()))
     };
     let received = tokio::time::timeout(BODY_WAIT_MAX, reading).await;
-    received.unwrap_or(Received::Cut)
+    received.ok().flatten().unwrap_or(Received::Cut(came))
 }
 
 /// Where the bytes of a response body come from.

@@ -58,8 +58,8 @@ pub enum Received {
     Whole(Bytes),
     /// More than was allowed.
     TooLong,
-    /// It did not end in time.
-    Cut,
+    /// So many bytes, but not its end in time.
+    Cut(usize),
     /// More than can be held while so much else is.
     Busy,
 }
@@ -226,7 +226,7 @@ fn told(request: &Parts, received: &Received, moment: &Moment) -> Answer {
     let body = match received {
         Received::Whole(body) => body,
         Received::TooLong => return plain(StatusCode::PAYLOAD_TOO_LARGE, moment),
-        Received::Cut => return plain(StatusCode::REQUEST_TIMEOUT, moment),
+        Received::Cut(_) => return plain(StatusCode::REQUEST_TIMEOUT, moment),
         Received::Busy => return plain(StatusCode::SERVICE_UNAVAILABLE, moment),
         Received::Nothing => return plain(StatusCode::BAD_REQUEST, moment),
     };

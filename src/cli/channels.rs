@@ -43,8 +43,8 @@ pub(super) struct ChannelArguments {
     /// catch-up, latest or close; may be given more than once
     ///
     /// catch-up sends all of it, as without the flag; latest sends the last event of each channel,
-    /// and says how many came before; close ends the stream where too much has gathered, and says
-    /// from where on to come again. A poll gets all. The longest prefix counts.
+    /// and says how many came before; close ends the stream where more than 1000 have gathered, and
+    /// says from where on to come again. A poll gets all. The longest prefix counts.
     /// Example: forerun --channels --channel-slow 'stock/*=latest'
     #[arg(long, value_name = "PREFIX=POLICY", value_parser = SlowRule::parse,
           help_heading = CHANNELS)]

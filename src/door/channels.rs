@@ -206,7 +206,8 @@ impl Channels {
         let more = match &received {
             Received::Whole(body) => body.len().saturating_sub(said),
             Received::TooLong => most.saturating_sub(said),
-            Received::Nothing | Received::Cut | Received::Busy => 0,
+            Received::Cut(came) => came.saturating_sub(said),
+            Received::Nothing | Received::Busy => 0,
         };
         self.rates.owe(from.address, more, Instant::now());
         let (said, published) = match publishing.read(&received, &self.options, moment) {
@@ -484,7 +485,7 @@ fn refusal(status: StatusCode, text: String, retry: Option<u64>) -> Refusal {
 }
 
 fn too_many(wait: Duration) -> Refusal {
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
     let text = format!("your address publishes too much: wait {seconds} s");
     refusal(StatusCode::TOO_MANY_REQUESTS, text, Some(seconds))
 }

@@ -19,27 +19,29 @@ pub(super) async fn receive(
     most: usize,
     mut may_hold: impl FnMut(usize) -> bool,
 ) -> Received {
+    let mut came = 0;
     let reading = async {
         let mut whole = BytesMut::new();
         while let Some(piece) = body.data().await {
             let Ok(piece) = piece else {
-                return Received::Cut;
+                return None;
             };
+            came += piece.len();
             // It can only fail if the stream is gone, and then the next piece says so.
             let _ = body.flow_control().release_capacity(piece.len());
             if whole.len() + piece.len() > most {
-                return Received::TooLong;
+                return Some(Received::TooLong);
             }
             if !may_hold(piece.len()) {
-                return Received::Busy;
+                return Some(Received::Busy);
             }
             whole.extend_from_slice(&piece);
         }
-        Received::Whole(whole.freeze())
+        Some(Received::Whole(whole.freeze()))
     };
     // What has come of a body that is not wanted is dropped before its end is waited for.
     let received = tokio::time::timeout(WANTED_WAIT_MAX, reading).await;
-    let received = received.unwrap_or(Received::Cut);
+    let received = received.ok().flatten().unwrap_or(Received::Cut(came));
     if matches!(received, Received::TooLong | Received::Busy) {
         discard(body).await;
     }

@@ -162,6 +162,21 @@ async fn one_byte_more_than_may_be_published_is_owed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_came_of_an_event_that_never_ended_is_owed() {
+    let few = Rate {
+        events: 1000,
+        bytes: 50,
+    };
+    let (mut world, _hub) = world_of(few, |_| {});
+    let sender = connected(&mut world).await;
+    let (response, mut body) = begun(&world, &sender, TARGET).await;
+    body.send_data(vec![b'x'; 1000].into(), false).unwrap();
+    world.rest(http2::WANTED_WAIT_MAX).await;
+    assert_eq!(status(&world.wait(response).await), 408);
+    assert_eq!(world.ask(post(TARGET, "")).await.status(), 429);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_that_stalls_on_its_way_is_waited_for_as_long_as_is_said() {
     const MOMENT: Duration = Duration::from_millis(100);
     let (mut world, hub) = world_of(RATE, |_| {});

@@ -243,7 +243,7 @@ impl Publishing {
             Received::Whole(body) => body.clone(),
             Received::Nothing => Bytes::new(),
             Received::TooLong => return Err(refused(too_long(self.data_bytes_max))),
-            Received::Cut => {
+            Received::Cut(_) => {
                 return Err(refused(Refusal::new(
                     StatusCode::REQUEST_TIMEOUT,
                     "the event did not come in time: send it again",

@@ -799,7 +799,7 @@ fn what_cannot_be_published_is_told_why() {
     let request = parts("POST", "/channels/demo/a", &[APP]);
     for (received, status) in [
         (Received::TooLong, 413),
-        (Received::Cut, 408),
+        (Received::Cut(5), 408),
         (Received::Whole(Bytes::from_static(b"\xff")), 400),
     ] {
         let Asked::Publish(publishing) = ask(&options(), &request, HERE, &moment()) else {
