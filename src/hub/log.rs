@@ -7,6 +7,7 @@
 
 mod candidates;
 pub(super) mod channel;
+mod drops;
 pub(super) mod keys;
 mod read;
 pub(super) mod seek;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::channel::{Channel, Dropped};
+use self::drops::Drops;
 use self::keys::Keys;
 #[cfg(test)]
 pub(super) use self::read::SCANNED_MAX;
@@ -96,10 +98,10 @@ pub struct Log {
     channels: HashMap<Arc<str>, Channel>,
     empty_channels: usize,
     /// What any channel has dropped.
-    dropped: Dropped,
+    dropped: Drops,
     /// What channels have dropped that are not remembered.
-    forgotten: Dropped,
-    /// Losses that channels have had.
+    forgotten: Drops,
+    /// Losses that channels have had: the number of the last.
     losses: u64,
     /// The channels that have lost something, by the last time.
     lost: BTreeMap<u64, Arc<str>>,
@@ -119,8 +121,8 @@ impl Log {
             last: 0,
             channels: HashMap::new(),
             empty_channels: 0,
-            dropped: Dropped::default(),
-            forgotten: Dropped::default(),
+            dropped: Drops::default(),
+            forgotten: Drops::default(),
             losses: 0,
             lost: BTreeMap::new(),
             ids: HashMap::new(),
@@ -161,7 +163,7 @@ impl Log {
             let is_new = !self.channels.contains_key(topic);
             let channel = self.channels.entry(Arc::clone(topic)).or_default();
             if is_new {
-                channel.dropped = self.forgotten;
+                channel.dropped.clone_from(&self.forgotten);
             } else if channel.events.is_empty() {
                 self.empty_channels -= 1;
             }
@@ -216,17 +218,14 @@ impl Log {
             return;
         };
         self.bytes -= event.cost();
-        self.dropped.note(&event);
         for (index, topic) in event.topics.iter().enumerate() {
             if let Some(channel) = self.channels.get_mut(topic) {
-                let before = channel.dropped;
-                channel.remove(&event, index == 0);
+                let number = note_loss(&mut self.losses, &mut self.lost, topic, channel);
+                channel.remove(number, &event, index == 0);
                 self.empty_channels += usize::from(channel.events.is_empty());
-                if channel.dropped != before {
-                    note_loss(&mut self.losses, &mut self.lost, topic, channel);
-                }
             }
         }
+        self.dropped.note(self.losses, &event);
         if let Some(id) = event.publisher_id.as_deref()
             && let Some(offsets) = self.ids.get_mut(id)
         {
@@ -248,14 +247,14 @@ impl Log {
             .iter()
             .filter(|(_, channel)| channel.events.is_empty());
         let mut empty: Vec<_> = empty
-            .map(|(topic, channel)| (channel.dropped.latest(), Arc::clone(topic)))
+            .map(|(topic, channel)| (channel.dropped.all().latest(), Arc::clone(topic)))
             .collect();
         empty.sort_unstable();
         let stay = (empty.len() / 2).min(self.limits.empty_channels_max);
         empty.truncate(empty.len() - stay);
         for (_, topic) in empty {
             if let Some(channel) = self.channels.remove(&topic) {
-                self.forgotten.join(channel.dropped);
+                self.forgotten.join(&channel.dropped);
                 self.lost.remove(&channel.lost);
                 self.empty_channels -= 1;
             }
@@ -268,10 +267,10 @@ impl Log {
         let channels = self.channels.iter();
         Losses {
             last: self.last,
-            forgotten: self.forgotten,
+            forgotten: self.forgotten.all(),
             channels: channels
-                .filter(|(_, channel)| channel.dropped.latest() > 0)
-                .map(|(topic, channel)| (Arc::clone(topic), channel.dropped))
+                .map(|(topic, channel)| (Arc::clone(topic), channel.dropped.all()))
+                .filter(|(_, dropped)| dropped.latest() > 0)
                 .collect(),
         }
     }
@@ -279,21 +278,25 @@ impl Log {
     /// Takes on the losses of the log that this one is made anew of. Events after them may still be
     /// added.
     pub(super) fn restore(&mut self, losses: Losses) {
-        self.last = self.last.max(losses.last);
-        self.forgotten.join(losses.forgotten);
-        self.dropped.join(losses.forgotten);
+        let last = self.last;
+        self.last = last.max(losses.last);
+        self.losses += 1;
+        let news = (self.forgotten).note_news(self.losses, losses.forgotten, u64::MAX);
+        self.dropped.note_all(self.losses, news);
         for (topic, dropped) in losses.channels {
-            self.dropped.join(dropped);
-            let forgotten = self.forgotten;
             let channel = self.channels.entry(Arc::clone(&topic)).or_insert_with(|| {
                 self.empty_channels += 1;
                 Channel {
-                    dropped: forgotten,
+                    dropped: self.forgotten.clone(),
                     ..Channel::default()
                 }
             });
-            channel.dropped.join(dropped);
-            note_loss(&mut self.losses, &mut self.lost, &topic, channel);
+            let news = (channel.dropped).note_news(self.losses + 1, dropped, last);
+            // What is known already is not numbered anew, however much there is of it.
+            if news.latest() > 0 {
+                let number = note_loss(&mut self.losses, &mut self.lost, &topic, channel);
+                self.dropped.note_all(number, news);
+            }
         }
         if self.empty_channels > self.limits.empty_channels_max {
             self.forget_channels();
@@ -302,25 +305,31 @@ impl Log {
 
     /// Notes that events may be missing of which nothing is known, up to an offset.
     pub(super) fn lose_all_through(&mut self, offset: u64) {
-        self.last = self.last.max(offset);
-        self.lose_all(Dropped::all_through(offset));
+        if offset > 0 {
+            self.lose_all(Dropped::all_through(offset));
+            self.last = self.last.max(offset);
+        }
     }
 
     /// Notes that events may be missing, of whichever channels.
     fn lose_all(&mut self, lost: Dropped) {
-        self.forgotten.join(lost);
-        self.dropped.join(lost);
+        self.losses += 1;
+        let news = (self.forgotten).note_news(self.losses, lost, self.last);
         for (topic, channel) in &mut self.channels {
-            channel.dropped.join(lost);
-            note_loss(&mut self.losses, &mut self.lost, topic, channel);
+            let news = (channel.dropped).note_news(self.losses + 1, lost, self.last);
+            if news.latest() > 0 {
+                note_loss(&mut self.losses, &mut self.lost, topic, channel);
+            }
         }
+        self.dropped.note_all(self.losses, news);
     }
 
     /// Takes on what a log has lost of which this one is a copy that comes behind.
     pub(super) fn lose_as(&mut self, losses: Losses) {
-        let mut forgotten = self.forgotten;
+        let known = self.forgotten.all();
+        let mut forgotten = known;
         forgotten.join(losses.forgotten);
-        if forgotten != self.forgotten && forgotten.latest() > self.last {
+        if forgotten != known && forgotten.latest() > self.last {
             // Any channel that is known here may be one that was forgotten there.
             self.lose_all(forgotten);
         }
@@ -334,17 +343,19 @@ impl Log {
     }
 }
 
-/// Notes that a channel has lost something, after all that was lost before.
+/// Notes that a channel has lost something, after all that was lost before. Returns the number of
+/// the loss.
 fn note_loss(
     losses: &mut u64,
     lost: &mut BTreeMap<u64, Arc<str>>,
     topic: &Arc<str>,
     channel: &mut Channel,
-) {
+) -> u64 {
     lost.remove(&channel.lost);
     *losses += 1;
     channel.lost = *losses;
     lost.insert(*losses, Arc::clone(topic));
+    *losses
 }
 
 /// What the channels of a log have dropped.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Event;
+use super::drops::Drops;
 
 /// A channel's events, and what it has lost.
 #[derive(Debug, Default)]
@@ -16,7 +17,7 @@ pub(super) struct Channel {
     pub(super) last_public: Option<u64>,
     /// What its own events cost.
     pub(super) bytes: usize,
-    pub(super) dropped: Dropped,
+    pub(super) dropped: Drops,
     /// Which of the log's losses was its last.
     pub(super) lost: u64,
 }
@@ -33,7 +34,8 @@ impl Channel {
         self.events.push_back(event);
     }
 
-    pub(super) fn remove(&mut self, event: &Event, is_own: bool) {
+    /// Drops an event, which is the log's loss `number`.
+    pub(super) fn remove(&mut self, number: u64, event: &Event, is_own: bool) {
         let offset = event.id.offset;
         if let Ok(index) = (self.events).binary_search_by_key(&offset, |kept| kept.id.offset) {
             self.events.remove(index);
@@ -44,7 +46,7 @@ impl Channel {
             }
             self.bytes -= event.cost();
         }
-        self.dropped.note(event);
+        self.dropped.note(number, event);
     }
 
     /// The index of the first event after an offset.
@@ -90,15 +92,6 @@ impl Dropped {
             private: offset,
             private_shared: offset,
         }
-    }
-
-    pub(super) fn note(&mut self, event: &Event) {
-        let through = match Class::of(event.is_private, event.topics.len()) {
-            Class::Public => &mut self.public,
-            Class::Private => &mut self.private,
-            Class::PrivateShared => &mut self.private_shared,
-        };
-        *through = event.id.offset.max(*through);
     }
 
     pub(in crate::hub) fn join(&mut self, other: Self) {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
+use super::Log;
+use super::drops::Drops;
 use super::slow::{Slow, Slowness};
-use super::{Dropped, Log};
 use crate::hub::event::{Event, EventId};
 use crate::hub::topics::{Pattern, Topics};
 
@@ -26,8 +27,8 @@ pub struct PageMax {
 pub struct Place {
     /// The last event it has seen, or passed over.
     pub at: EventId,
-    /// The offset through which it was told that events are missing.
-    pub(in crate::hub) told: u64,
+    /// The last of the log's losses when it was told that events are missing, or did not mind.
+    told: u64,
     /// The last of the log's losses that was looked at, and is none of the reader's.
     pub(super) sought: u64,
 }
@@ -112,9 +113,15 @@ impl Log {
     /// Returns the place before everything that is kept, for a reader that does not mind what is
     /// gone.
     pub fn earliest(&self) -> Place {
+        self.told(self.id(0))
+    }
+
+    /// Returns the place of a reader that knows of all that was lost until now.
+    pub(super) fn told(&self, at: EventId) -> Place {
         Place {
-            told: self.dropped.latest(),
-            ..Place::after(self.id(0))
+            at,
+            told: self.losses,
+            sought: self.losses,
         }
     }
 
@@ -131,10 +138,7 @@ impl Log {
             if let Some(slowness) = &mut want.slowness {
                 slowness.restart(self.last, &mut gap);
             }
-            *place = Place {
-                told: self.dropped.latest(),
-                ..Place::after(gap.resumed_after)
-            };
+            *place = self.told(gap.resumed_after);
             return Read::Gap(gap);
         }
         let events = self.page(place, want);
@@ -241,15 +245,16 @@ impl Log {
     /// Returns whether events after a place were dropped that a reader could have had; pending if
     /// so many channels have lost some that not all were looked at.
     fn has_lost(&self, place: &mut Place, topics: &Topics) -> Poll<bool> {
-        let known = place.at.offset.max(place.told);
-        if self.dropped.latest() <= known {
+        let (at, told) = (place.at.offset, place.told);
+        if self.dropped.since(told).latest() <= at {
             return Poll::Ready(false);
         }
         let any = topics.sees_any_private();
-        let is_news = |dropped: Dropped, sees: bool| dropped.through(any && sees, any) > known;
+        let is_news =
+            |dropped: &Drops, sees: bool| dropped.since(told).through(any && sees, any) > at;
         let is_news_of = |name: &Arc<str>| {
             let channel = self.channels.get(name);
-            let dropped = channel.map_or(self.forgotten, |channel| channel.dropped);
+            let dropped = channel.map_or(&self.forgotten, |channel| &channel.dropped);
             is_news(dropped, any && topics.sees_private(name))
         };
         if topics.names.iter().any(is_news_of) {
@@ -257,10 +262,10 @@ impl Log {
         }
         let test = match &topics.pattern {
             Pattern::None => return Poll::Ready(false),
-            Pattern::All => return Poll::Ready(is_news(self.dropped, true)),
+            Pattern::All => return Poll::Ready(is_news(&self.dropped, true)),
             Pattern::Test(test) => test,
         };
-        if is_news(self.forgotten, true) {
+        if is_news(&self.forgotten, true) {
             return Poll::Ready(true);
         }
         // What was looked at before comes again if it has lost more.

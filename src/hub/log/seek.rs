@@ -74,10 +74,7 @@ impl Log {
                 found
             }
         };
-        Some(Place {
-            told: self.dropped.latest(),
-            ..Place::after(self.id(found.map_or(self.last, |offset| offset - 1)))
-        })
+        Some(self.told(self.id(found.map_or(self.last, |offset| offset - 1))))
     }
 
     /// Looks backwards through one name, or all events. Returns whether there is no other; nothing

@@ -1,5 +1,6 @@
 //! A log that is written, trimmed and read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -168,6 +169,83 @@ fn a_quiet_channel_knows_no_gap_of_a_busy_one() {
 }
 
 #[test]
+fn whoever_does_not_mind_what_is_gone_is_told_of_what_is_lost_later() {
+    let now = Instant::now();
+    let one = PageMax { events: 1, ..PAGE };
+    for topics in [
+        named(&["a"]),
+        named(&["a", "b"]),
+        Topics::named(["b"]).matching(Arc::new(|topic| topic == "a")),
+        Topics::all(),
+    ] {
+        for start in [None, Some(Seek::time(0)), Some(Seek::latest())] {
+            let mut log = log(4);
+            for topic in ["a"; 3].into_iter().chain(["busy"; 9]) {
+                publish(&mut log, now, &[topic], "x");
+            }
+            // Of another channel more is gone already than of this one is lost below.
+            let mut place = start.map_or(log.earliest(), |seek| sought(&log, seek, &topics));
+            if start.is_some_and(|seek| matches!(seek, Seek::Latest { .. })) {
+                place.at = id(0);
+            }
+            assert!(matches!(
+                read(&log, &mut place, &topics, one),
+                Read::Events(_)
+            ));
+            assert_eq!(place.at, id(1));
+            // What was read is no loss.
+            for _ in 0..2 {
+                publish(&mut log, now, &["a"], "x");
+            }
+            assert!(matches!(
+                read(&log, &mut place, &topics, one),
+                Read::Events(_)
+            ));
+            assert_eq!(place.at, id(2));
+            for _ in 0..2 {
+                publish(&mut log, now, &["a"], "x");
+            }
+            let Read::Gap(gap) = read(&log, &mut place, &topics, one) else {
+                panic!("silently, by {topics:?}");
+            };
+            assert_eq!((gap.requested, gap.reason), (id(2), GapReason::Expired));
+            let again = read(&log, &mut place, &topics, one);
+            assert!(matches!(again, Read::Events(_)), "told once");
+        }
+    }
+}
+
+#[test]
+fn what_is_known_to_be_lost_is_not_lost_again() {
+    let now = Instant::now();
+    let mut log = log(2);
+    for topic in ["a", "a", "a", "b"] {
+        publish(&mut log, now, &[topic], "x");
+    }
+    let numbered = log.lost.clone();
+    let known = log.losses();
+    log.lose_as(known.clone());
+    log.lose_all_through(0);
+    assert_eq!(log.lost, numbered);
+    let mut more = known;
+    more.channels[0].1.public = 9;
+    log.lose_as(more);
+    assert_eq!(log.lost.len(), 1);
+    assert_ne!(log.lost, numbered);
+    // What is lost out of order is told as well, to whoever has not had it; however many there are.
+    let mut drops = Drops::default();
+    for number in 1..100 {
+        let dropped = Dropped::all_through(1000 - number);
+        drops.note_all(number, dropped);
+    }
+    for told in 0..99 {
+        assert!(drops.since(told).public > 999 - told - 1);
+    }
+    assert_eq!(drops.since(98).latest(), 901);
+    assert_eq!(drops.since(99).latest(), 0);
+}
+
+#[test]
 fn a_channel_that_is_forgotten_shares_what_was_lost() {
     let now = Instant::now();
     let limits = Limits {
@@ -304,7 +382,7 @@ fn age_and_size_drop_the_oldest() {
     let dropped = |log: &mut Log, seconds, length: usize| {
         let at = now + Duration::from_secs(seconds);
         publish(log, at, &["t"], &"x".repeat(length));
-        log.dropped.latest()
+        log.dropped.all().latest()
     };
     assert_eq!(dropped(&mut log, 0, 500), 0);
     assert_eq!(dropped(&mut log, 1, 500), 0);
@@ -524,6 +602,11 @@ enum Step {
     Pass {
         seconds: u64,
     },
+    /// 0: with all that is kept; 1: with the last; else at a share of the time until now.
+    Begin {
+        reader: usize,
+        from: u64,
+    },
     Read {
         reader: usize,
         events: usize,
@@ -535,6 +618,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..400_usize, 1..16_u8, prop::bool::weighted(0.2))
             .prop_map(|(bytes, topics, is_private)| Step::Publish { bytes, topics, is_private }),
         1 => (0..20_u64).prop_map(|seconds| Step::Pass { seconds }),
+        1 => (0..READERS, 0..4_u64).prop_map(|(reader, from)| Step::Begin { reader, from }),
         3 => (0..READERS, 1..5_usize).prop_map(|(reader, events)| Step::Read { reader, events }),
     ]
 }
@@ -542,12 +626,13 @@ fn step() -> impl Strategy<Value = Step> {
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const READERS: usize = 6;
 
-/// A reader, what it has seen, and what it may have missed since it was last told.
+/// A reader, what it has seen, and what it knows that it has missed.
 struct Reader {
     topics: Topics,
     place: Place,
     seen: Vec<u64>,
-    told_through: u64,
+    /// What was gone when it was told so, or began.
+    missed: BTreeSet<u64>,
 }
 
 impl Reader {
@@ -565,8 +650,22 @@ impl Reader {
             topics,
             place: id_place(0),
             seen: Vec::new(),
-            told_through: 0,
+            missed: BTreeSet::new(),
         })
+    }
+
+    /// Begins anew, with all that is kept, or where it was sought.
+    fn begin(&mut self, log: &Log, seek: Option<Seek>) {
+        self.place = seek.map_or(log.earliest(), |seek| sought(log, seek, &self.topics));
+        self.seen.clear();
+        self.missed = (1..=self.place.at.offset).collect();
+        self.miss(log);
+    }
+
+    /// Notes what is gone by now.
+    fn miss(&mut self, log: &Log) {
+        let offsets = self.place.at.offset + 1..=log.last;
+        (self.missed).extend(offsets.filter(|offset| !log.kept.contains_key(offset)));
     }
 
     fn read(&mut self, log: &Log, events: usize) {
@@ -589,7 +688,9 @@ impl Reader {
             Read::Gap(gap) => {
                 assert_eq!(gap.reason, GapReason::Expired);
                 assert!(gap.resumed_after >= before);
-                self.told_through = log.dropped.latest();
+                self.place.at = before;
+                self.miss(log);
+                self.place.at = gap.resumed_after;
             }
             Read::TooSlow => panic!("too slow"),
         }
@@ -622,6 +723,7 @@ proptest! {
                     let publication = Publication {
                         topics: topics.map(|(_, name)| (*name).to_owned()).collect(),
                         is_private,
+                        time_ms: log.last,
                         ..Publication::new("", "x".repeat(bytes))
                     };
                     let event = Arc::new(Event::new(log.next_id(), publication));
@@ -629,6 +731,15 @@ proptest! {
                     log.insert(now, event);
                 }
                 Step::Pass { seconds } => now += Duration::from_secs(seconds),
+                Step::Begin { reader, from } => {
+                    log.trim(now);
+                    let seek = match from {
+                        0 => None,
+                        1 => Some(Seek::latest()),
+                        _ => Some(Seek::time(log.last / from)),
+                    };
+                    readers[reader].begin(&log, seek);
+                }
                 Step::Read { reader, events } => {
                     log.trim(now);
                     readers[reader].read(&log, events);
@@ -648,7 +759,7 @@ proptest! {
             for event in &published {
                 let wanted = reader.topics.selects(event);
                 let offset = event.id.offset;
-                let known = reader.seen.contains(&offset) || offset <= reader.told_through;
+                let known = reader.seen.contains(&offset) || reader.missed.contains(&offset);
                 prop_assert!(!wanted || known, "{} lost by {:?}", offset, reader.topics);
             }
         }
