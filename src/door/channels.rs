@@ -412,8 +412,11 @@ pub(super) fn topics(selectors: &[Selector], grant: &Arc<Grant>) -> Arc<Topics> 
             others.iter().any(|selector| selector.matches(topic))
         }));
     }
-    let grant = Arc::clone(grant);
-    let topics = topics.seeing_private(Arc::new(move |topic| grant.may_hear_private(topic)));
+    // Whoever may hear nothing private misses nothing private.
+    if grant.may_hear_any_private() {
+        let grant = Arc::clone(grant);
+        topics = topics.seeing_private(Arc::new(move |topic| grant.may_hear_private(topic)));
+    }
     Arc::new(topics)
 }
 

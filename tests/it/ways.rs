@@ -300,21 +300,31 @@ async fn what_is_private_is_heard_in_no_way_by_others() {
     };
     let may = token(&[], &[CHANNEL], 60);
     let may_elsewhere = token(&[], &["demo/b"], 60);
-    for place in Place::all().await {
-        let private = |data| Publication {
-            is_private: true,
-            ..said(data)
-        };
-        let publications = vec![private("p1"), private("p2"), said("3")];
-        let mut world = filled(&place, limits, publications).await;
-        for way in WAYS {
-            for (token, expected) in [
+    let may_not = token(&[], &[], 60);
+    // An alternate topic lets others hear it, but not everybody.
+    for alternate in [None, Some("demo/c")] {
+        for place in Place::all().await {
+            let private = |data| {
+                let mut publication = said(data);
+                publication.topics.extend(alternate.map(str::to_owned));
+                publication.is_private = true;
+                publication
+            };
+            let publications = vec![private("p1"), private("p2"), said("3")];
+            let mut world = filled(&place, limits, publications).await;
+            let mut listeners = vec![
                 (None, &["3"][..]),
-                (Some(&*may_elsewhere), &["3"]),
+                (Some(&*may_not), &["3"]),
                 (Some(&*may), &["gap: expired", "p2", "3"]),
-            ] {
-                let told = Listener { way, token }.hear(&mut world, "7.0").await;
-                assert_eq!(whats(&told), expected, "{way:?}");
+            ];
+            if alternate.is_none() {
+                listeners.push((Some(&*may_elsewhere), &["3"]));
+            }
+            for way in WAYS {
+                for &(token, expected) in &listeners {
+                    let told = Listener { way, token }.hear(&mut world, "7.0").await;
+                    assert_eq!(whats(&told), expected, "{way:?}");
+                }
             }
         }
     }

@@ -182,6 +182,11 @@ impl Grant {
         may_see(self, &[topic], true)
     }
 
+    /// Returns whether there are private events that may be heard.
+    pub fn may_hear_any_private(&self) -> bool {
+        self.subscribe.iter().any(|heard| !heard.topics.is_empty())
+    }
+
     /// When it ends: whoever hears by it is cut off then (draft-08, Subscribers).
     pub fn expires(&self) -> Option<SystemTime> {
         self.expires
