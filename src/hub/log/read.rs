@@ -190,6 +190,11 @@ impl Log {
             }
             if let Some(slowness) = &mut want.slowness {
                 if slowness.policy(event) == Slow::Latest && self.is_followed(event, want.topics) {
+                    // What is passed over is told before a page, never within it.
+                    if !page.events.is_empty() {
+                        place.at.offset = before;
+                        return page.events;
+                    }
                     slowness.pass(before);
                     page.pass();
                     continue;

@@ -63,8 +63,12 @@ fn read(log: &Log, place: &mut Place, topics: &Topics, max: PageMax) -> Read {
     log.read(place, &mut want)
 }
 
-fn told_from(log: &Log, mut place: Place, topics: &Topics, slow: Slow, max: PageMax) -> String {
-    let mut slowness = Slowness::new(SlowTest::new(move |_| slow), 0);
+fn told_from(log: &Log, place: Place, topics: &Topics, slow: Slow, max: PageMax) -> String {
+    told_by(log, place, topics, SlowTest::new(move |_| slow), max)
+}
+
+fn told_by(log: &Log, mut place: Place, topics: &Topics, policy: SlowTest, max: PageMax) -> String {
+    let mut slowness = Slowness::new(policy, 0);
     let mut told = Vec::new();
     for _ in 0..100 {
         let mut want = Want {
@@ -483,6 +487,24 @@ fn who_is_slow_gets_the_last_of_each_channel_and_is_told_how_many_came_before() 
         assert_eq!(latest(0), gone);
         let unknown = "gap (unknown), on from 7.1: (2 in 7.1..7.3) a4 b5";
         assert_eq!(latest(6), unknown);
+    }
+}
+
+#[test]
+fn what_is_passed_over_is_told_where_it_was() {
+    let mut log = log(9);
+    let now = Instant::now();
+    for topic in ["b", "a", "a", "b", "a", "a", "b"] {
+        let data = format!("{topic}{}", log.next_id().offset);
+        publish(&mut log, now, &[topic], &data);
+    }
+    let policy = SlowTest::new(|topic| match topic {
+        "a" => Slow::Latest,
+        _ => Slow::CatchUp,
+    });
+    for topics in [named(&["a", "b"]), Topics::all()] {
+        let told = told_by(&log, id_place(0), &topics, policy.clone(), PAGE);
+        assert_eq!(told, "b1 (2 in 7.1..7.3) b4 (1 in 7.4..7.5) a6 b7");
     }
 }
 
