@@ -396,6 +396,23 @@ impl Reader {
         self
     }
 
+    /// Goes on with other topics from its cursor. What it was told is not told again, and what has
+    /// gathered stays gathered.
+    pub fn select(&mut self, topics: Arc<Topics>) {
+        self.wait_no_more();
+        self.place = self.place.sought_anew(self.cursor());
+        if let Some(slowness) = &mut self.slowness {
+            slowness.recount();
+        }
+        self.topics = topics;
+    }
+
+    fn wait_no_more(&mut self) {
+        if std::mem::take(&mut self.has_waited) {
+            self.hub.state().wait_no_more(self.number, &self.topics);
+        }
+    }
+
     /// Which of the hub's readers it is, counted from 1.
     pub fn number(&self) -> u64 {
         self.number
@@ -525,9 +542,7 @@ impl State {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if self.has_waited {
-            self.hub.state().wait_no_more(self.number, &self.topics);
-        }
+        self.wait_no_more();
     }
 }
 

@@ -397,12 +397,11 @@ impl Hearing {
         }
         self.read_together();
         let replays = std::mem::take(&mut self.replays);
-        for (mut replayed, reader) in replays {
+        for (mut replayed, mut reader) in replays {
             let left = self.selected(&replayed);
             replayed.retain(|name| !names.contains(name));
             if !left.is_empty() {
-                let topics = topics(&left, &self.subscribe.grant);
-                let reader = self.channels.reads(topics, After::Id(reader.cursor()));
+                reader.select(topics(&left, &self.subscribe.grant));
                 self.replays.push_back((replayed, reader));
             }
         }
@@ -451,10 +450,12 @@ impl Hearing {
 
     /// Reads all that is heard together, from where that was.
     fn read_together(&mut self) {
-        let place = (self.together.as_ref()).map_or(After::Now, |one| After::Id(one.cursor()));
-        let is_any = !self.subscribe.selectors.is_empty();
         let topics = topics(&self.subscribe.selectors, &self.subscribe.grant);
-        self.together = is_any.then(|| self.channels.reads(topics, place));
+        match &mut self.together {
+            _ if self.subscribe.selectors.is_empty() => self.together = None,
+            Some(together) => together.select(topics),
+            None => self.together = Some(self.channels.reads(topics, After::Now)),
+        }
     }
 
     /// Reads channels, or all of them if none is named, from a place up to where the rest is.

@@ -292,6 +292,34 @@ impl std::task::Wake for Eager {
 }
 
 #[test]
+fn whoever_goes_on_with_other_topics_is_where_it_was() {
+    let limits = Limits {
+        events_max: 3,
+        ..Limits::default()
+    };
+    let hub = Arc::new(Hub::new(1, limits));
+    for topic in ["a", "b", "b", "b", "b", "b"] {
+        hub.add(Publication::new(topic, "x".to_owned()));
+    }
+    // What is missing was told, or is not minded.
+    let mut reader = named(&hub, &["a", "b"], After::Earliest);
+    reader.select(Arc::new(Topics::named(["b", "c"])));
+    assert!(matches!(reader.read_now(PAGE), Read::Events(events) if events.len() == 3));
+    // What has gathered stays gathered, and who waited is woken for what it reads now.
+    let close = Slow::Close { behind_max: 2 };
+    let mut reader = named(&hub, &["a"], After::Now).when_slow(close);
+    let waker = Waker::noop();
+    let mut cx = Context::from_waker(waker);
+    assert!(reader.poll_read(&mut cx, PAGE).is_pending());
+    for _ in 0..3 {
+        hub.add(Publication::new("a", "x".to_owned()));
+    }
+    reader.select(Arc::new(Topics::named(["a", "c"])));
+    assert!(hub.state().waiting.is_empty());
+    assert!(matches!(reader.read_now(PAGE), Read::TooSlow));
+}
+
+#[test]
 fn whoever_is_woken_by_an_event_behind_a_hole_finds_the_hole() {
     let event = |offset: u64| {
         let id = EventId { epoch: 1, offset };

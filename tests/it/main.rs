@@ -22,6 +22,7 @@ mod transcript;
 mod world;
 
 mod authorization;
+mod behind;
 mod channels;
 mod defects;
 mod downloads;

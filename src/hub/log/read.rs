@@ -42,6 +42,16 @@ impl Place {
             sought: 0,
         }
     }
+
+    /// Returns the place of a reader who goes on after an event with other topics, and knows what
+    /// was lost as it did.
+    pub(in crate::hub) fn sought_anew(self, at: EventId) -> Self {
+        Self {
+            at,
+            sought: self.told,
+            ..self
+        }
+    }
 }
 
 /// What a reader wants.

@@ -79,6 +79,12 @@ impl Slowness {
         }
     }
 
+    /// Forgets what was counted, as its reader goes on from its cursor with other topics: that is
+    /// counted anew. What was there before it began stays no delay.
+    pub(in crate::hub) fn recount(&mut self) {
+        (self.behind, self.counted, self.passed) = (0, 0, 0);
+    }
+
     pub(super) fn policy(&self, event: &Event) -> Slow {
         self.policy.of(&event.topics[0])
     }

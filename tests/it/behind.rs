@@ -1,0 +1,76 @@
+//! A WebSocket whose peer takes its time, and meanwhile asks for more.
+
+use std::sync::Arc;
+
+use forerun::http2::tunnel::Tunnel;
+use forerun::hub::store::Store;
+use forerun::hub::{Hub, Limits, Publication};
+use forerun::web_socket::Socket;
+use serde_json::{Value, json};
+
+use crate::channels::{RATE, hear, say, tunnels, world_on};
+use crate::world::World;
+
+/// Events of which a stream's window holds some dozens.
+const EVENT_BYTES: usize = 2000;
+
+fn world(limits: Limits) -> (World, Arc<Hub>) {
+    let store = Arc::new(Store::memory(7, limits));
+    let hub = Arc::clone(store.hub());
+    (world_on(&store, RATE), hub)
+}
+
+fn publish(hub: &Hub, topic: &str) {
+    hub.add(Publication::new(topic, "x".repeat(EVENT_BYTES)));
+}
+
+fn offset(told: &Value) -> u64 {
+    let cursor = told["cursor"].as_str().unwrap();
+    cursor.strip_prefix("7.").unwrap().parse().unwrap()
+}
+
+/// Hears until an event, and tells of each the offset; of all else what it is, with its cursor.
+async fn hear_through(world: &World, socket: &mut Socket<Tunnel>, last: u64) -> Vec<String> {
+    let mut heard = Vec::new();
+    loop {
+        let told = hear(world, socket).await;
+        match told["event"].as_str().unwrap() {
+            "message" => {
+                heard.push(offset(&told).to_string());
+                if offset(&told) == last {
+                    return heard;
+                }
+            }
+            "subscribed" => heard.push(format!("subscribed {}", offset(&told))),
+            other => heard.push(other.to_owned()),
+        }
+    }
+}
+
+fn offsets(offsets: impl IntoIterator<Item = u64>) -> Vec<String> {
+    offsets
+        .into_iter()
+        .map(|offset| offset.to_string())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_more_is_not_told_again_what_is_missing() {
+    let (mut world, hub) = world(Limits {
+        events_max: 100,
+        ..Limits::CHANNELS
+    });
+    let target = "/channels/demo/a,demo/b";
+    let mut socket = tunnels(&mut world, &[target]).await.remove(0);
+    hear(&world, &mut socket).await;
+    // Of one channel all is kept, and of the other what comes much later is missing.
+    for topic in ["demo/a"; 100].into_iter().chain(["demo/b"; 200]) {
+        publish(&hub, topic);
+    }
+    assert_eq!(hear(&world, &mut socket).await["event"], "hub-gap");
+    assert_eq!(offset(&hear(&world, &mut socket).await), 1);
+    say(&mut socket, &json!({"subscribe": "demo/c"}));
+    let mut heard = hear_through(&world, &mut socket, 300).await;
+    heard.retain(|told| !told.starts_with("subscribed"));
+    assert_eq!(heard, offsets((2..=100).chain(201..=300)));
+}
