@@ -211,11 +211,13 @@ impl Hearing {
             leaving: None,
             channels,
         };
-        let mut cursor = hearing.channels.hub().cursor();
-        if !hearing.subscribe.selectors.is_empty() {
-            hearing.read_together();
-            cursor = hearing.replay(Vec::new(), start);
-        }
+        hearing.read_together();
+        let together = hearing.together.as_ref().map(Reader::cursor);
+        let cursor = match together {
+            None => hearing.channels.hub().cursor(),
+            Some(cursor) if start == After::Now => cursor,
+            Some(_) => hearing.replay(Vec::new(), start),
+        };
         let now = (hearing.channels.clock())();
         hearing.answers.push_back(words::open(now, cursor));
         hearing
@@ -291,16 +293,7 @@ impl Hearing {
         if self.leaving.is_some() {
             return;
         }
-        // What was read and not sent has not been heard.
-        let unsent = self.events.front().map(|event| EventId {
-            offset: event.id.offset - 1,
-            ..event.id
-        });
-        let replayed = self.replays.iter().map(|(_, replay)| replay.cursor());
-        let cursor = unsent
-            .into_iter()
-            .chain(replayed)
-            .min()
+        let cursor = (self.unheard())
             .or_else(|| self.together.as_mut().map(latest))
             .unwrap_or_else(|| self.channels.hub().cursor());
         self.events.clear();
@@ -309,6 +302,16 @@ impl Hearing {
         self.answers
             .push_back(words::close(cursor, self.return_ms()));
         self.leaving = Some(close);
+    }
+
+    /// Returns the place before what was read and not sent, or is still to be replayed.
+    fn unheard(&self) -> Option<EventId> {
+        let unsent = self.events.front().map(|event| EventId {
+            offset: event.id.offset - 1,
+            ..event.id
+        });
+        let replayed = self.replays.iter().map(|(_, replay)| replay.cursor());
+        unsent.into_iter().chain(replayed).min()
     }
 
     /// When this peer comes again: all together come evenly spread, as multiples of the golden
@@ -367,12 +370,10 @@ impl Hearing {
             self.subscribe.selectors.extend(new);
             self.read_together();
         }
-        let cursor = if start == After::Now {
-            None
-        } else {
-            Some(self.replay(names.to_vec(), start))
-        };
-        let cursor = cursor
+        if start != After::Now {
+            self.replay(names.to_vec(), start);
+        }
+        let cursor = (self.unheard())
             .or_else(|| self.together.as_ref().map(Reader::cursor))
             .unwrap_or_else(|| hub.cursor());
         for name in names {
@@ -464,9 +465,7 @@ impl Hearing {
         let topics = topics(&self.selected(&names), &self.subscribe.grant);
         let reader = self.channels.reads(topics, start);
         let cursor = reader.cursor();
-        if start != After::Now {
-            self.replays.push_back((names, reader));
-        }
+        self.replays.push_back((names, reader));
         cursor
     }
 
