@@ -91,6 +91,8 @@ pub(super) struct Hearing {
     events: VecDeque<Arc<Event>>,
     answers: VecDeque<Frame>,
     publishing: Option<Pin<Box<dyn Future<Output = Frame> + Send>>>,
+    /// Asked for, and done once the rest has come so far.
+    put_off: Option<Request>,
     until: Option<Pin<Box<Sleep>>>,
     leaving: Option<Close>,
 }
@@ -171,7 +173,12 @@ impl<T: Transport> Conversation<T> {
                 continue;
             }
             // What is owed comes before what else is asked.
-            if hearing.publishing.is_none() && hearing.replays.len() < REPLAYS_MAX {
+            if let Some(request) = hearing.put_off.take() {
+                hearing.fulfil(request);
+                if hearing.put_off.is_none() {
+                    continue;
+                }
+            } else if hearing.publishing.is_none() && hearing.replays.len() < REPLAYS_MAX {
                 match self.socket.poll_next(cx) {
                     Poll::Ready(Some(Message::Text(text))) => {
                         hearing.heed(&text);
@@ -207,6 +214,7 @@ impl Hearing {
             events: VecDeque::new(),
             answers: VecDeque::new(),
             publishing: None,
+            put_off: None,
             until: until.map(|left| Box::pin(sleep(left))),
             leaving: None,
             channels,
@@ -324,13 +332,18 @@ impl Hearing {
 
     /// Does what the peer says.
     fn heed(&mut self, text: &str) {
-        let Request { wish, reference } = match words::read(text) {
-            Ok(request) => request,
-            Err(why) => {
-                self.answers.push_back(words::error(&why, None));
-                return;
-            }
-        };
+        match words::read(text) {
+            Ok(request) => self.fulfil(request),
+            Err(why) => self.answers.push_back(words::error(&why, None)),
+        }
+    }
+
+    fn fulfil(&mut self, request: Request) {
+        if self.is_ahead(&request.wish) {
+            self.put_off = Some(request);
+            return;
+        }
+        let Request { wish, reference } = request;
         let done = match wish {
             Wish::Subscribe { topics, after } => {
                 self.subscribe(&topics, after.as_deref(), reference.as_ref())
@@ -342,6 +355,25 @@ impl Hearing {
             self.answers
                 .push_back(words::error(&refusal.text, reference.as_ref()));
         }
+    }
+
+    /// Returns whether a channel is to be heard from a place that the rest has not come to: read
+    /// together with the rest, it would be heard from before that place.
+    fn is_ahead(&self, wish: &Wish) -> bool {
+        let (
+            Wish::Subscribe {
+                after: Some(cursor),
+                ..
+            },
+            Some(together),
+        ) = (wish, &self.together)
+        else {
+            return false;
+        };
+        let hub = self.channels.hub();
+        let (at, last) = (together.cursor(), hub.cursor());
+        let is_between = |id: EventId| id.epoch == at.epoch && at < id && id <= last;
+        together.has_more() && matches!(hub.after(cursor), After::Id(id) if is_between(id))
     }
 
     fn subscribe(

@@ -81,3 +81,29 @@ async fn who_asks_for_more_is_not_told_again_what_is_missing() {
     );
     assert_eq!(heard, offsets((2..=100).chain(201..=300)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_more_from_further_on_hears_nothing_before_or_twice() {
+    let (mut world, hub) = world(Limits::CHANNELS);
+    let mut socket = tunnels(&mut world, &["/channels/demo/a"]).await.remove(0);
+    hear(&world, &mut socket).await;
+    for topic in ["demo/a", "demo/b"].repeat(150) {
+        publish(&hub, topic);
+    }
+    assert_eq!(offset(&hear(&world, &mut socket).await), 1);
+    say(
+        &mut socket,
+        &json!({"subscribe": "demo/b", "after": "7.250"}),
+    );
+    // What is asked after that is done after that.
+    say(&mut socket, &json!({"subscribe": "demo/c", "after": "7.0"}));
+    publish(&hub, "demo/c");
+    publish(&hub, "demo/b");
+    let mut heard = hear_through(&world, &mut socket, 302).await;
+    let answers: Vec<String> = heard.extract_if(.., |told| told.contains(' ')).collect();
+    assert_eq!(answers.len(), 2);
+    let mut heard: Vec<u64> = heard.iter().map(|told| told.parse().unwrap()).collect();
+    heard.sort_unstable();
+    let expected = (3..=300).filter(|offset| offset % 2 == 1 || *offset > 250);
+    assert_eq!(heard, expected.chain([301, 302]).collect::<Vec<_>>());
+}
