@@ -1,6 +1,7 @@
 //! Nodes that share a log in Redis: what there is to it besides what `stores` asks of every store.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use forerun::hub::{
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use redis::AsyncCommands as _;
+use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use crate::places::{DURABLE, QUICK, Server};
@@ -34,6 +36,29 @@ impl Server {
         let known: usize = commands.xlen("{test}:index").await.unwrap();
         assert_eq!(kept, known);
         kept
+    }
+
+    /// Copies what it has, while it is away for a moment.
+    async fn back_up(&mut self) -> TempDir {
+        let backup = tempfile::tempdir().unwrap();
+        self.restart(|files| copy(files, backup.path())).await;
+        backup
+    }
+
+    /// Gives it what it had then.
+    async fn restore(&mut self, backup: &TempDir) {
+        self.restart(|files| copy(backup.path(), files)).await;
+    }
+}
+
+/// Puts what one Redis keeps in the place of what another does.
+fn copy(from: &Path, to: &Path) {
+    let [from, to] = [from, to].map(|directory| directory.join("appendonlydir"));
+    let _ = std::fs::remove_dir_all(&to);
+    std::fs::create_dir(&to).unwrap();
+    for file in std::fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
     }
 }
 
@@ -234,29 +259,47 @@ async fn a_fail_over_that_loses_begins_a_new_epoch() {
     node.publish(said("1")).await.unwrap();
     let mut reading = reader(&node, After::Earliest);
     assert_eq!(next(&mut reading, 1).await, ["1"]);
-    let kept = tempfile::tempdir().unwrap();
-    let copy = |from: &std::path::Path, to: &std::path::Path| {
-        let copied = Command::new("cp").arg("-rT").arg(from).arg(to).status();
-        assert!(copied.unwrap().success());
-    };
-    server
-        .restart(|files| copy(&files.join("appendonlydir"), kept.path()))
-        .await;
+    let kept = server.back_up().await;
     for data in ["2", "3"] {
         insist(&node, data).await;
     }
     assert_eq!(next(&mut reading, 2).await, ["2", "3"]);
     // What was there before the two: as a replica has it that was behind.
-    server
-        .restart(|files| {
-            std::fs::remove_dir_all(files.join("appendonlydir")).unwrap();
-            copy(kept.path(), &files.join("appendonlydir"));
-        })
-        .await;
+    server.restore(&kept).await;
     let told = next(&mut reading, 2).await;
     let gap = format!("gap: {}", GapReason::Epoch.as_str());
     assert_eq!(told, [gap, "1".to_owned()]);
     assert!(node.hub().cursor().epoch > 5);
+}
+
+/// The second time what is left has the older epoch, of which there are other cursors.
+#[tokio::test]
+async fn a_backup_that_is_restored_twice_begins_two_epochs() {
+    let Some(mut server) = Server::start(QUICK).await else {
+        return;
+    };
+    let node = server.channels_node(5).await;
+    node.publish(said("1")).await.unwrap();
+    let backup = server.back_up().await;
+    for data in ["2", "3"] {
+        insist(&node, data).await;
+    }
+    assert_eq!(node.hub().cursor(), id(5, 3));
+    let mut epoch = 5;
+    let mut reading = reader(&node, After::Now);
+    for _ in 0..2 {
+        server.restore(&backup).await;
+        assert_eq!(next(&mut reading, 2).await, ["gap: epoch", "1"]);
+        let begun = node.hub().cursor().epoch;
+        assert!(begun > epoch, "{begun} after {epoch}");
+        epoch = begun;
+    }
+    // In the places of those that were lost.
+    for data in ["4", "5", "6"] {
+        insist(&node, data).await;
+    }
+    let told = next(&mut reader(&node, After::Id(id(5, 3))), 5).await;
+    assert_eq!(told, ["gap: epoch", "1", "4", "5", "6"]);
 }
 
 /// Another history of the same length: only the numbers of events tell.
@@ -269,7 +312,6 @@ async fn another_event_in_the_place_of_the_last_begins_a_new_epoch() {
     node.publish(said("old")).await.unwrap();
     let mut reading = reader(&node, After::Now);
     server.kill();
-    std::fs::remove_dir_all(server.directory.path().join("appendonlydir")).unwrap();
     // As the epoch was, but nothing else: what a replica has that only knew the beginning.
     let other = Server::start_in(tempfile::tempdir().unwrap(), QUICK)
         .await
@@ -280,12 +322,7 @@ async fn another_event_in_the_place_of_the_last_begins_a_new_epoch() {
         .publish(said("new"))
         .await
         .unwrap();
-    let copied = Command::new("cp")
-        .arg("-r")
-        .arg(other.directory.path().join("appendonlydir"))
-        .arg(server.directory.path())
-        .status();
-    assert!(copied.unwrap().success());
+    copy(other.directory.path(), server.directory.path());
     server.come_back().await;
     let told = next(&mut reading, 2).await;
     assert_eq!(told, ["gap: epoch", "new"]);

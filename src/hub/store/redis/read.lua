@@ -36,7 +36,8 @@ if not epoch or redis.call('XLEN', events) ~= tonumber(state[3])
   last = last or '0'
   redis.call('HSET', log, 'offset', last, 'kept', 0, 'bytes', 0,
     'forgotten', last .. ' ' .. last .. ' ' .. last)
-elseif epoch == known_epoch and not is_same() then
+elseif tonumber(epoch) < tonumber(known_epoch) or epoch == known_epoch and not is_same() then
+  -- An older epoch may not go on: what it said after this is not what it would say now.
   begin()
 end
 if epoch ~= known_epoch then seen = '0' end
