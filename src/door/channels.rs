@@ -334,6 +334,7 @@ impl Channels {
     /// Returns where somebody begins, once that is found.
     async fn start(&self, subscribe: &Subscribe, topics: &Topics) -> After {
         let hub = self.hub();
+        self.store.reach(after(hub, &subscribe.start)).await;
         hub.seek(after(hub, &subscribe.start), topics).await
     }
 

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use self::disk::{Disk, DiskError};
 use self::redis::{OpenError, Redis, RedisOptions};
-use super::{BadPublication, Hub, Limits, Publication, Published};
+use super::{After, BadPublication, Hub, Limits, Publication, Published};
 
 /// A hub, and what keeps its events.
 #[derive(Debug)]
@@ -102,6 +102,15 @@ impl Store {
     /// The hub that readers read.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// Waits until what a reader has seen is here: another node may have told it a moment ago. What
+    /// is not here after that is nowhere, or cannot be had now. An id that is not known is to be
+    /// looked for again ([`Hub::after`]).
+    pub async fn reach(&self, after: After) {
+        if let (Journal::Redis(redis), After::Id(id)) = (&self.journal, after) {
+            redis.reach(id).await;
+        }
     }
 
     /// Publishes: when this returns `Ok`, the event is kept and all who wait for it are woken. If

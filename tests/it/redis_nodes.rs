@@ -14,6 +14,7 @@ use forerun::hub::{
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use redis::AsyncCommands as _;
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::places::{DURABLE, QUICK, Server};
@@ -137,8 +138,8 @@ async fn nodes_tell_one_order_whoever_publishes() {
     assert_eq!(last, ["20"]);
 }
 
-/// Two nodes publish at once, and readers on both, who come at any time, are given each event once,
-/// in order: nobody sees the one after before the one before.
+/// Two nodes publish at once, and readers on both, who come with what the other has answered, are
+/// given each event once, in order: nobody sees the one after before the one before.
 #[tokio::test]
 async fn nodes_that_publish_at_once_leave_no_hole() {
     const EACH: usize = 200;
@@ -146,17 +147,19 @@ async fn nodes_that_publish_at_once_leave_no_hole() {
         return;
     };
     let nodes = [server.channels_node(5).await, server.channels_node(6).await].map(Arc::new);
+    let answered = [0, 1].map(|_| watch::Sender::new(id(5, 0)));
     let readers: Vec<_> = (0..8)
         .map(|number: usize| {
             let node = Arc::clone(&nodes[number % 2]);
+            let mut elsewhere = answered[1 - number % 2].subscribe();
             tokio::spawn(async move {
-                let start = id(5, (number * 20) as u64);
-                while node.hub().cursor() < start {
-                    tokio::task::yield_now().await;
-                }
+                let is_time = |last: &EventId| last.offset >= number as u64 * 20;
+                let start = *elsewhere.wait_for(is_time).await.unwrap();
+                node.reach(After::Id(start)).await;
                 let mut reader = reader(&node, After::Id(start));
+                let expected: Vec<_> = (start.offset + 1..=4 * EACH as u64).collect();
                 let mut offsets = Vec::new();
-                while offsets.len() < 4 * EACH - number * 20 {
+                while offsets.len() < expected.len() {
                     match reader.read(PAGE).await {
                         Some(Read::Events(events)) => {
                             offsets.extend(events.iter().map(|event| event.id.offset));
@@ -164,7 +167,6 @@ async fn nodes_that_publish_at_once_leave_no_hole() {
                         other => panic!("{other:?}"),
                     }
                 }
-                let expected: Vec<_> = (start.offset + 1..=4 * EACH as u64).collect();
                 assert_eq!(offsets, expected);
             })
         })
@@ -172,16 +174,37 @@ async fn nodes_that_publish_at_once_leave_no_hole() {
     let publishers: Vec<_> = (0..4)
         .map(|number: usize| {
             let node = Arc::clone(&nodes[number % 2]);
+            let answered = answered[number % 2].clone();
             tokio::spawn(async move {
                 for _ in 0..EACH {
                     let published = node.publish(said("x")).await.unwrap();
                     assert!(node.hub().cursor() >= published.id);
+                    answered.send_replace(published.id);
                 }
             })
         })
         .collect();
     for task in publishers.into_iter().chain(readers) {
         timeout(WAIT_MAX, task).await.unwrap().unwrap();
+    }
+}
+
+/// Another node has begun an epoch, as if Redis had lost something; this one has not looked yet.
+#[tokio::test]
+async fn a_cursor_of_a_new_epoch_is_good_at_once() {
+    let Some(server) = Server::start(QUICK).await else {
+        return;
+    };
+    let node = server.channels_node(5).await;
+    node.publish(said("1")).await.unwrap();
+    let mut commands = server.commands().await.unwrap();
+    () = commands.hset("{test}:log", "epoch", 9).await.unwrap();
+    // What nobody has been told is not waited for.
+    for (wanted, is_known) in [(id(9, 1), true), (id(9, 7), false)] {
+        node.reach(After::Id(wanted)).await;
+        assert_eq!(node.hub().cursor(), id(9, 1));
+        let read = reader(&node, After::Id(wanted)).read_now(PAGE);
+        assert_eq!(matches!(read, Read::Nothing), is_known, "{read:?}");
     }
 }
 

@@ -11,6 +11,7 @@ use forerun::door::channels::rates::Rate;
 use forerun::hub::{Limits, Publication};
 use forerun::web_socket::Message;
 use serde_json::Value;
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::channels::{token, upgraded, world_on};
@@ -269,6 +270,47 @@ async fn a_cursor_of_any_way_serves_any_other() {
                 let rest = hear(&mut world, to, &told[1].cursor).await;
                 assert_eq!(rest, told[2..], "from {from:?} to {to:?}");
             }
+        }
+    }
+}
+
+/// Of the runtimes of two nodes, each does nothing while it is not driven: so that the second is
+/// behind.
+fn runtimes() -> [Runtime; 2] {
+    [(); 2].map(|()| {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap()
+    })
+}
+
+#[test]
+fn a_cursor_of_another_node_is_good_at_once_in_every_way() {
+    let [here, there] = runtimes();
+    let Some(server) = here.block_on(Server::start(QUICK)) else {
+        return;
+    };
+    let first = here.block_on(server.node(7, Limits::CHANNELS));
+    for (number, way) in WAYS.into_iter().enumerate() {
+        for is_named in [false, true] {
+            let second = Arc::new(there.block_on(server.node(7, Limits::CHANNELS)));
+            let name = format!("urn:{number}:{is_named}");
+            let seen = here.block_on(async {
+                let named = Publication {
+                    publisher_id: Some(name.clone()),
+                    ..said("seen")
+                };
+                let seen = first.publish(named).await.unwrap().id;
+                first.publish(said("new")).await.unwrap();
+                seen
+            });
+            assert!(second.hub().cursor() < seen, "it is behind");
+            let told = there.block_on(async {
+                second.hub().close();
+                let mut world = world_on(&second, RATE);
+                let cursor = if is_named { name } else { seen.to_string() };
+                hear(&mut world, way, &cursor).await
+            });
+            assert_eq!(whats(&told), ["new"], "{way:?}");
         }
     }
 }

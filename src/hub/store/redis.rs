@@ -273,6 +273,32 @@ impl Redis {
         ))
     }
 
+    /// Waits until this node has all that Redis has now, if an event is not here; but not for ever.
+    pub(super) async fn reach(&self, wanted: EventId) {
+        if wanted <= self.node.hub.cursor() && wanted != EventId::UNKNOWN {
+            return;
+        }
+        let reaching = async {
+            // Asked, so that an event that never was is not waited for.
+            let last = self.last().await.unwrap_or(wanted);
+            self.wait(|seen| *seen >= last).await;
+        };
+        let _ = timeout(ANSWER_WAIT_MAX, reaching).await;
+    }
+
+    /// Returns the place of the last event in Redis, if Redis says.
+    async fn last(&self) -> Option<EventId> {
+        let mut commands = self.commands().await.ok()?;
+        let log = &self.node.keys[0];
+        let fields = ["epoch", "offset"];
+        let state: RedisResult<(u64, u64)> = commands.hmget(log, &fields).await;
+        if state.is_err() {
+            *self.kept_commands() = None;
+        }
+        let (epoch, offset) = state.ok()?;
+        Some(EventId { epoch, offset })
+    }
+
     /// Returns the connection, or makes another if it was lost.
     async fn commands(&self) -> RedisResult<MultiplexedConnection> {
         let kept = self.kept_commands().clone();
