@@ -91,7 +91,9 @@ pub(super) struct Hearing {
     events: VecDeque<Arc<Event>>,
     answers: VecDeque<Frame>,
     publishing: Option<Pin<Box<dyn Future<Output = Frame> + Send>>>,
-    /// Asked for, and done once the rest has come so far.
+    /// What was asked for from a place on that another node may have told: until it is here.
+    reaching: Option<(Pin<Box<dyn Future<Output = ()> + Send>>, Request)>,
+    /// What was asked for from a place on that the rest has not come to: until it has.
     put_off: Option<Request>,
     until: Option<Pin<Box<Sleep>>>,
     leaving: Option<Close>,
@@ -163,6 +165,7 @@ impl<T: Transport> Conversation<T> {
                 return self.socket.poll_end(cx);
             }
             let hearing = &mut self.hearing;
+            hearing.poll_reached(cx);
             if let Some(frame) = hearing.poll_said(cx, self.socket.session().deflate()) {
                 // There was room; if it has been closed meanwhile, the next poll says so.
                 let _ = self.socket.send(&frame);
@@ -178,7 +181,7 @@ impl<T: Transport> Conversation<T> {
                 if hearing.put_off.is_none() {
                     continue;
                 }
-            } else if hearing.publishing.is_none() && hearing.replays.len() < REPLAYS_MAX {
+            } else if hearing.heeds() {
                 match self.socket.poll_next(cx) {
                     Poll::Ready(Some(Message::Text(text))) => {
                         hearing.heed(&text);
@@ -214,6 +217,7 @@ impl Hearing {
             events: VecDeque::new(),
             answers: VecDeque::new(),
             publishing: None,
+            reaching: None,
             put_off: None,
             until: until.map(|left| Box::pin(sleep(left))),
             leaving: None,
@@ -307,6 +311,7 @@ impl Hearing {
         self.events.clear();
         self.together = None;
         self.replays.clear();
+        self.reaching = None;
         self.answers
             .push_back(words::close(cursor, self.return_ms()));
         self.leaving = Some(close);
@@ -332,9 +337,39 @@ impl Hearing {
 
     /// Does what the peer says.
     fn heed(&mut self, text: &str) {
-        match words::read(text) {
-            Ok(request) => self.fulfil(request),
-            Err(why) => self.answers.push_back(words::error(&why, None)),
+        let request = match words::read(text) {
+            Ok(request) => request,
+            Err(why) => {
+                self.answers.push_back(words::error(&why, None));
+                return;
+            }
+        };
+        if let Wish::Subscribe {
+            after: Some(cursor),
+            ..
+        } = &request.wish
+        {
+            let after = self.channels.hub().after(cursor);
+            let store = Arc::clone(&self.channels.store);
+            let reach = Box::pin(async move { store.reach(after).await });
+            self.reaching = Some((reach, request));
+            return;
+        }
+        self.fulfil(request);
+    }
+
+    /// Returns whether what the peer says is heeded now: one thing after another.
+    fn heeds(&self) -> bool {
+        self.publishing.is_none() && self.reaching.is_none() && self.replays.len() < REPLAYS_MAX
+    }
+
+    /// Does what was put off, once it can be done.
+    fn poll_reached(&mut self, cx: &mut Context<'_>) {
+        if let Some((reach, _)) = &mut self.reaching
+            && reach.as_mut().poll(cx).is_ready()
+            && let Some((_, request)) = self.reaching.take()
+        {
+            self.fulfil(request);
         }
     }
 

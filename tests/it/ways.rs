@@ -10,11 +10,11 @@ use std::sync::Arc;
 use forerun::door::channels::rates::Rate;
 use forerun::hub::{Limits, Publication};
 use forerun::web_socket::Message;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::channels::{token, upgraded, world_on};
+use crate::channels::{self, token, upgraded, world_on};
 use crate::client::{Ask, Response};
 use crate::places::{Place, QUICK, Server};
 use crate::world::World;
@@ -313,6 +313,37 @@ fn a_cursor_of_another_node_is_good_at_once_in_every_way() {
             assert_eq!(whats(&told), ["new"], "{way:?}");
         }
     }
+}
+
+#[test]
+fn a_cursor_of_another_node_is_good_at_once_in_a_conversation() {
+    let [here, there] = runtimes();
+    let Some(server) = here.block_on(Server::start(QUICK)) else {
+        return;
+    };
+    let first = here.block_on(server.node(7, Limits::CHANNELS));
+    let second = Arc::new(there.block_on(server.node(7, Limits::CHANNELS)));
+    let (world, mut socket) = there.block_on(async {
+        let mut world = world_on(&second, RATE);
+        let mut socket = upgraded(&mut world, "/channels/demo/b/ws", "").await;
+        assert_eq!(channels::hear(&world, &mut socket).await["event"], "open");
+        (world, socket)
+    });
+    here.block_on(async {
+        for data in ["seen", "new"] {
+            first.publish(said(data)).await.unwrap();
+        }
+    });
+    assert_eq!(second.hub().cursor().offset, 0, "it is behind");
+    there.block_on(async {
+        let wish = json!({"subscribe": CHANNEL, "after": "7.1"});
+        channels::say(&mut socket, &wish);
+        let subscribed = channels::hear(&world, &mut socket).await;
+        assert_eq!(subscribed["event"], "subscribed");
+        assert_eq!(subscribed["cursor"], "7.1");
+        let told = channels::hear(&world, &mut socket).await;
+        assert_eq!(told["message"], "new", "{told}");
+    });
 }
 
 #[tokio::test]
