@@ -243,11 +243,14 @@ impl Hub {
         wake(woken);
     }
 
-    /// Begins anew after the log was lost elsewhere: with another epoch, so that readers are told.
-    fn renew(&self, epoch: u64) {
+    /// Begins anew after the log was lost elsewhere: with that of another hub, of another epoch, so
+    /// that readers are told.
+    fn renew(&self, other: Self) {
+        let other = other.state.into_inner();
+        let log = other.unwrap_or_else(PoisonError::into_inner).log;
         let woken = {
             let mut state = self.state();
-            state.log = Log::new(epoch, *state.log.limits());
+            state.log = log;
             state.everybody()
         };
         wake(woken);

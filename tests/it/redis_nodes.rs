@@ -325,6 +325,35 @@ async fn a_backup_that_is_restored_twice_begins_two_epochs() {
     assert_eq!(told, ["gap: epoch", "1", "4", "5", "6"]);
 }
 
+/// It takes several pages to read: in between, nobody sees a part of it.
+#[tokio::test]
+async fn a_new_epoch_is_seen_whole() {
+    const EVENTS: usize = 2500;
+    let Some(server) = Server::start(QUICK).await else {
+        return;
+    };
+    let node = Arc::new(server.channels_node(5).await);
+    let publishing = (0..EVENTS).map(|number| {
+        let node = Arc::clone(&node);
+        tokio::spawn(async move { node.publish(said(&number.to_string())).await.unwrap() })
+    });
+    for task in publishing.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    let mut reading = reader(&node, After::Now);
+    let mut commands = server.commands().await.unwrap();
+    () = commands.hset("{test}:log", "epoch", 9).await.unwrap();
+    // It is woken when anything changes.
+    let gap = timeout(WAIT_MAX, reading.read(PAGE)).await.unwrap();
+    let Some(Read::Gap(gap)) = gap else {
+        panic!("{gap:?}");
+    };
+    assert_eq!(gap.reason, GapReason::Epoch);
+    assert_eq!(node.hub().cursor(), id(9, EVENTS as u64));
+    assert_eq!(next(&mut reading, EVENTS).await.len(), EVENTS);
+    assert_eq!(insist(&node, "new").await.id, id(9, EVENTS as u64 + 1));
+}
+
 /// Another history of the same length: only the numbers of events tell.
 #[tokio::test]
 async fn another_event_in_the_place_of_the_last_begins_a_new_epoch() {

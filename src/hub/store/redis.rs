@@ -484,62 +484,84 @@ impl Node {
         }
     }
 
-    /// Reads all that the log has not, and makes sure that what it has is still there.
+    /// Reads all that the log has not, and makes sure that what it has is still there. A new epoch
+    /// is read aside until it is all here: a reader that came before would take what is old for
+    /// news.
     async fn catch_up(&self, commands: &mut MultiplexedConnection) -> RedisResult<()> {
+        let mut begun: Option<(Hub, u64)> = None;
         loop {
-            let seen = self.hub.cursor();
-            let number = self.last_number.load(Ordering::Relaxed);
-            let next_epoch = seen.epoch.max(now_ms()) + 1;
-            let known = (seen, number);
+            let known = match &begun {
+                None => (self.hub.cursor(), self.last_number.load(Ordering::Relaxed)),
+                Some((hub, number)) => (hub.cursor(), *number),
+            };
+            let known_epoch = known.0.epoch;
+            let next_epoch = known_epoch.max(now_ms()) + 1;
             let page = page(&self.read, &self.keys, known, next_epoch, commands).await?;
             let (epoch, through, last, ..) = page;
-            if epoch != seen.epoch {
+            if epoch != known_epoch {
+                begun = Some((Hub::new(epoch, self.hub.limits()), 0));
+            }
+            match &mut begun {
+                None => self.take(page),
+                Some((hub, number)) => *number = take(hub, page).unwrap_or(*number),
+            }
+            if through < last {
+                continue;
+            }
+            if let Some((hub, number)) = begun {
                 tracing::warn!(
                     "Redis has lost events: what it has begins epoch {epoch}, and readers are told"
                 );
-                self.last_number.store(0, Ordering::Relaxed);
-                self.hub.renew(epoch);
+                self.last_number.store(number, Ordering::Relaxed);
+                self.hub.renew(hub);
             }
-            self.take(page);
-            if through >= last {
-                return Ok(());
-            }
+            return Ok(());
         }
     }
 
     /// Copies a page to the log.
-    fn take(&self, (epoch, through, _, now_ms, entries, forgotten, lost): Page) {
-        let at = Instant::now();
-        let mut events = Vec::with_capacity(entries.len());
-        let mut unread_through = 0;
-        for (offset, text, added_ms) in entries {
-            let Some(stored) = Stored::parse(&text) else {
-                // Nobody but us writes here; what cannot be read is missed aloud.
-                unread_through = offset;
-                self.last_number.store(0, Ordering::Relaxed);
-                continue;
-            };
-            self.last_number.store(stored.number(), Ordering::Relaxed);
-            let age = Duration::from_millis(now_ms.saturating_sub(added_ms));
-            let id = EventId { epoch, offset };
-            let event = Arc::new(Event::new(id, stored.publication()));
-            // A clock that cannot go back that far has just started, and so does the age.
-            events.push((at.checked_sub(age).unwrap_or(at), event));
+    fn take(&self, page: Page) {
+        if let Some(number) = take(&self.hub, page) {
+            self.last_number.store(number, Ordering::Relaxed);
         }
-        let losses = (!forgotten.is_empty()).then(|| Losses {
-            last: 0,
-            forgotten: dropped(&forgotten),
-            channels: (lost.into_iter())
-                .map(|(topic, through)| (topic.into(), dropped(&through)))
-                .collect(),
-        });
-        self.hub.take_on(Copied {
-            losses,
-            events,
-            unread_through,
-            through,
-        });
     }
+}
+
+/// Copies a page to a log. Returns the number of the last event, 0 if it could not be read; nothing
+/// if there is none.
+fn take(hub: &Hub, (epoch, through, _, now_ms, entries, forgotten, lost): Page) -> Option<u64> {
+    let at = Instant::now();
+    let mut events = Vec::with_capacity(entries.len());
+    let mut unread_through = 0;
+    let mut number = None;
+    for (offset, text, added_ms) in entries {
+        let Some(stored) = Stored::parse(&text) else {
+            // Nobody but us writes here; what cannot be read is missed aloud.
+            unread_through = offset;
+            number = Some(0);
+            continue;
+        };
+        number = Some(stored.number());
+        let age = Duration::from_millis(now_ms.saturating_sub(added_ms));
+        let id = EventId { epoch, offset };
+        let event = Arc::new(Event::new(id, stored.publication()));
+        // A clock that cannot go back that far has just started, and so does the age.
+        events.push((at.checked_sub(age).unwrap_or(at), event));
+    }
+    let losses = (!forgotten.is_empty()).then(|| Losses {
+        last: 0,
+        forgotten: dropped(&forgotten),
+        channels: (lost.into_iter())
+            .map(|(topic, through)| (topic.into(), dropped(&through)))
+            .collect(),
+    });
+    hub.take_on(Copied {
+        losses,
+        events,
+        unread_through,
+        through,
+    });
+    number
 }
 
 /// Reads what the script notes of losses: an offset for each class. Of what cannot be read nothing
