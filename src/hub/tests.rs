@@ -258,7 +258,9 @@ async fn a_log_that_was_lost_is_told_to_those_who_wait() {
     let hub = Arc::new(Hub::new(1, Limits::default()));
     hub.publish("said", String::new());
     let mut reader = reader(&hub, After::Now);
-    let (read, ()) = tokio::join!(reader.read(PAGE), async { hub.renew(2) });
+    let (read, ()) = tokio::join!(reader.read(PAGE), async {
+        hub.renew(Hub::new(2, Limits::default()));
+    });
     let Some(Read::Gap(gap)) = read else {
         panic!("{read:?}");
     };
