@@ -326,12 +326,9 @@ impl Log {
 
     /// Takes on what a log has lost of which this one is a copy that comes behind.
     pub(super) fn lose_as(&mut self, losses: Losses) {
-        let known = self.forgotten.all();
-        let mut forgotten = known;
-        forgotten.join(losses.forgotten);
-        if forgotten != known && forgotten.latest() > self.last {
+        if losses.forgotten.latest() > self.last {
             // Any channel that is known here may be one that was forgotten there.
-            self.lose_all(forgotten);
+            self.lose_all(losses.forgotten);
         }
         self.restore(losses);
     }

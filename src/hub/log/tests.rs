@@ -1,5 +1,7 @@
 //! A log that is written, trimmed and read.
 
+mod copied;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -717,6 +719,35 @@ impl Reader {
             Read::TooSlow => panic!("too slow"),
         }
     }
+
+    fn read_all(&mut self, log: &Log) {
+        while self.place.at < log.cursor() {
+            self.read(log, 3);
+        }
+        self.read(log, 3);
+    }
+
+    /// Checks that what it wanted of all that was published it has seen, or has missed aloud.
+    fn check(&self, published: &[Arc<Event>]) {
+        for event in published.iter().filter(|event| self.topics.selects(event)) {
+            let offset = event.id.offset;
+            let is_known = self.seen.contains(&offset) || self.missed.contains(&offset);
+            assert!(is_known, "{offset} lost by {:?}", self.topics);
+        }
+    }
+}
+
+/// Returns the next event of a log: its topics are those whose bits are set.
+fn made(log: &Log, bytes: usize, topics: u8, is_private: bool) -> Event {
+    let names = NAMES.iter().enumerate();
+    let topics = names.filter(|(bit, _)| topics & (1 << bit) != 0);
+    let publication = Publication {
+        topics: topics.map(|(_, name)| (*name).to_owned()).collect(),
+        is_private,
+        time_ms: log.last,
+        ..Publication::new("", "x".repeat(bytes))
+    };
+    Event::new(log.next_id(), publication)
 }
 
 proptest! {
@@ -740,15 +771,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Publish { bytes, topics, is_private } => {
-                    let names = NAMES.iter().enumerate();
-                    let topics = names.filter(|(bit, _)| topics & (1 << bit) != 0);
-                    let publication = Publication {
-                        topics: topics.map(|(_, name)| (*name).to_owned()).collect(),
-                        is_private,
-                        time_ms: log.last,
-                        ..Publication::new("", "x".repeat(bytes))
-                    };
-                    let event = Arc::new(Event::new(log.next_id(), publication));
+                    let event = Arc::new(made(&log, bytes, topics, is_private));
                     published.push(Arc::clone(&event));
                     log.insert(now, event);
                 }
@@ -774,16 +797,8 @@ proptest! {
             prop_assert!(log.empty_channels <= empty_channels_max);
         }
         for reader in &mut readers {
-            while reader.place.at < log.cursor() {
-                reader.read(&log, 3);
-            }
-            reader.read(&log, 3);
-            for event in &published {
-                let wanted = reader.topics.selects(event);
-                let offset = event.id.offset;
-                let known = reader.seen.contains(&offset) || reader.missed.contains(&offset);
-                prop_assert!(!wanted || known, "{} lost by {:?}", offset, reader.topics);
-            }
+            reader.read_all(&log);
+            reader.check(&published);
         }
     }
 }
