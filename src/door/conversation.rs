@@ -77,6 +77,8 @@ pub struct Conversation<T> {
     hearing: Hearing,
 }
 
+type Reaching = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// What is heard and said in a conversation, whatever carries it.
 pub(super) struct Hearing {
     channels: Arc<Channels>,
@@ -92,7 +94,7 @@ pub(super) struct Hearing {
     answers: VecDeque<Frame>,
     publishing: Option<Pin<Box<dyn Future<Output = Frame> + Send>>>,
     /// What was asked for from a place on that another node may have told: until it is here.
-    reaching: Option<(Pin<Box<dyn Future<Output = ()> + Send>>, Request)>,
+    reaching: Option<(Reaching, Request)>,
     /// What was asked for from a place on that the rest has not come to: until it has.
     put_off: Option<Request>,
     until: Option<Pin<Box<Sleep>>>,
