@@ -39,6 +39,20 @@ impl Server {
         kept
     }
 
+    /// A number of those that it says about itself.
+    async fn said(&self, section: &str, name: &str) -> usize {
+        let mut commands = self.commands().await.unwrap();
+        let mut asking = redis::cmd("INFO");
+        asking.arg(section);
+        let all: String = asking.query_async(&mut commands).await.unwrap();
+        let number = all
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        let digits = number.split(',').next().unwrap();
+        digits.parse().unwrap()
+    }
+
     /// Copies what it has, while it is away for a moment.
     async fn back_up(&mut self) -> TempDir {
         let backup = tempfile::tempdir().unwrap();
@@ -65,6 +79,14 @@ fn copy(from: &Path, to: &Path) {
 
 fn said(data: &str) -> Publication {
     Publication::new("a", data.to_owned())
+}
+
+/// One of 100 channels, with names of so many bytes and some.
+fn on_many(data: &str, bytes: usize) -> Publication {
+    let mut publication = said(data);
+    let alternates = (1..100).map(|number| format!("{number}{}", "x".repeat(bytes)));
+    publication.topics.extend(alternates);
+    publication
 }
 
 fn id(epoch: u64, offset: u64) -> EventId {
@@ -513,6 +535,53 @@ async fn room_is_made_for_an_event_as_large_as_all() {
         let told = next(&mut reader(&node, After::Id(id(5, 500))), 2).await;
         assert_eq!(told, ["gap: expired".to_owned(), large.clone()]);
     }
+}
+
+/// What the alternates of an event cost is bounded as well: three calls of the script drop them.
+#[tokio::test]
+async fn others_have_their_turn_while_events_on_many_channels_go() {
+    const SMALL: usize = 25;
+    let Some(server) = Server::start(QUICK).await else {
+        return;
+    };
+    let small = on_many("x", 1);
+    let limits = Limits {
+        bytes_max: SMALL * small.cost(),
+        ..Limits::CHANNELS
+    };
+    let node = server.node(5, limits).await;
+    for _ in 0..SMALL {
+        node.publish(small.clone()).await.unwrap();
+    }
+    let before = server.said("commandstats", "cmdstat_llen:calls=").await;
+    let overhead = said("").cost();
+    let large = "x".repeat(limits.bytes_max - overhead);
+    node.publish(said(&large)).await.unwrap();
+    assert_eq!(server.kept().await, 1);
+    // It is asked once for each event that goes, and once more by each call.
+    let after = server.said("commandstats", "cmdstat_llen:calls=").await;
+    assert_eq!(after - before, SMALL + 3);
+}
+
+/// Of many channels with long names: what is known of an event is as large as the event.
+#[tokio::test]
+async fn redis_looks_at_no_more_than_a_page_has_room_for() {
+    const EVENTS: usize = 300;
+    let Some(mut server) = Server::start(QUICK).await else {
+        return;
+    };
+    let node = server.channels_node(5).await;
+    for _ in 0..EVENTS {
+        node.publish(on_many("x", 1000)).await.unwrap();
+    }
+    drop(node);
+    // The peak is forgotten.
+    server.restart(|_| {}).await;
+    let before = server.said("memory", "used_memory_peak:").await;
+    let node = server.channels_node(6).await;
+    assert_eq!(node.hub().cursor(), id(5, EVENTS as u64));
+    let grown = server.said("memory", "used_memory_peak:").await - before;
+    assert!(grown < 16 << 20, "by {grown} bytes");
 }
 
 /// Redis cuts off whom it has to answer too much at once.

@@ -56,13 +56,14 @@ const CONNECT_AGAIN: Duration = Duration::from_millis(250);
 const PAGE_EVENTS: usize = 1000;
 /// Bytes of events that are read in one go, or one event more ([`Event::cost`]).
 const PAGE_BYTES_MAX: usize = 4 << 20;
-/// Events that are dropped in one go, for one that is published.
-const DROPS_MAX: usize = 256;
+/// Events that are dropped in one go, for one that is published, each counted for every channel
+/// that it is on.
+const DROPS_MAX: usize = 1000;
 /// What is kept for longer than 34 years is kept for that: Redis and Lua count no further for sure.
 const AGE_MS_MAX: u64 = 1 << 40;
 /// How often a publication tries again for room, while others publish: enough for an event that is
 /// as large as all.
-const TRIES_MAX: usize = 10_000;
+const TRIES_MAX: usize = 100_000;
 
 /// How often it tries again because the log was lost meanwhile.
 const LOSSES_MAX: usize = 2;

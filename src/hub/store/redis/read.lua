@@ -42,22 +42,28 @@ elseif tonumber(epoch) < tonumber(known_epoch) or epoch == known_epoch and not i
 end
 if epoch ~= known_epoch then seen = '0' end
 
-local heads = redis.call('XRANGE', index, '(' .. seen .. '-1', '+', 'COUNT', page_events)
-local fit, room = 0, page_bytes
-for _, entry in ipairs(heads) do
-  room = room - cjson.decode(entry[2][2]).cost
-  if fit > 0 and room < 0 then break end
-  fit = fit + 1
-end
+-- A head may be as large as its event: no more of them are looked at than a page has room for, and
+-- as many as come in one go.
+local fit, room, is_full, first, fit_last = 0, page_bytes, false, nil, seen .. '-1'
+repeat
+  local count = math.min(64, page_events - fit)
+  local heads = redis.call('XRANGE', index, '(' .. fit_last, '+', 'COUNT', count)
+  for _, entry in ipairs(heads) do
+    room = room - cjson.decode(entry[2][2]).cost
+    is_full = fit > 0 and room < 0
+    if is_full then break end
+    fit = fit + 1
+    first, fit_last = first or entry[1], entry[1]
+  end
+  is_full = is_full or fit == page_events
+until is_full or #heads < count
 local through, page = last, {}
 if fit > 0 then
   -- The two have the same entries.
-  for _, entry in ipairs(redis.call('XRANGE', events, heads[1][1], heads[fit][1])) do
+  for _, entry in ipairs(redis.call('XRANGE', events, first, fit_last)) do
     table.insert(page, {string.match(entry[1], '^%d+'), entry[2][2], tonumber(entry[2][4])})
   end
-  if fit < #heads or #heads == page_events then
-    through = string.match(heads[fit][1], '^%d+')
-  end
+  if is_full then through = string.match(fit_last, '^%d+') end
 end
 
 local time = redis.call('TIME')
