@@ -1,7 +1,6 @@
 //! Nodes that share a log in Redis: what there is to it besides what `stores` asks of every store.
 
-use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +12,15 @@ use forerun::hub::{
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use redis::AsyncCommands as _;
+use rustls::ServerConfig;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use tempfile::TempDir;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::watch;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use crate::places::{DURABLE, QUICK, Server};
 
@@ -706,9 +711,29 @@ async fn node_over_tls() {
     assert_eq!(all, ["1", "2"]);
 }
 
+/// Speaks TLS before a Redis, which need not be able to.
+async fn relay(listener: TcpListener, tls: TlsAcceptor, socket: PathBuf) {
+    let mut relayed = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (tls, socket) = (tls.clone(), socket.clone());
+        relayed.spawn(async move {
+            // Whoever does not trust it goes.
+            let Ok(mut stream) = tls.accept(stream).await else {
+                return;
+            };
+            let mut redis = UnixStream::connect(socket).await.unwrap();
+            let _ = copy_bidirectional(&mut stream, &mut redis).await;
+        });
+    }
+}
+
 /// Redis as it answers over TLS, with a certificate of an authority of our own for `localhost`.
 #[tokio::test]
 async fn redis_is_reached_over_tls_if_its_authority_is_trusted() {
+    let Some(server) = Server::start(QUICK).await else {
+        return;
+    };
     let directory = tempfile::tempdir().unwrap();
     let key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::default();
@@ -718,49 +743,38 @@ async fn redis_is_reached_over_tls_if_its_authority_is_trusted() {
     let leaf_key = KeyPair::generate().unwrap();
     let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap();
     let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap();
-    for (name, text) in [
-        ("authority.pem", certificate.pem()),
-        ("leaf.pem", leaf.pem()),
-        ("key.pem", leaf_key.serialize_pem()),
-    ] {
-        std::fs::write(directory.path().join(name), text).unwrap();
-    }
     let authority = directory.path().join("authority.pem");
-    // Redis cannot choose a port and say which: one that is free now.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
-    let number = port.to_string();
-    let tls = [
-        "--tls-port",
-        &number,
-        "--bind",
-        "127.0.0.1",
-        "--tls-auth-clients",
-        "no",
-    ];
-    let files = [
-        ["--tls-cert-file", "leaf.pem"],
-        ["--tls-key-file", "key.pem"],
-        ["--tls-ca-cert-file", "authority.pem"],
-    ];
-    let arguments = [QUICK, &tls, files.as_flattened()].concat();
-    let Some(server) = Server::start_in(directory, &arguments).await else {
-        return;
-    };
+    std::fs::write(&authority, certificate.pem()).unwrap();
+    let leaf_key = PrivatePkcs8KeyDer::from(leaf_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], leaf_key.into())
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let relaying = relay(
+        listener,
+        Arc::new(tls).into(),
+        server.directory.path().join("socket"),
+    );
+    let relaying = tokio::spawn(relaying);
     let node = server.channels_node(5).await;
     node.publish(said("1")).await.unwrap();
 
     let url = |host: &str| format!("rediss://{host}:{port}");
-    let trusting = |url: String| {
+    let trusting = async |url: String| {
         let mut program = Command::new(std::env::current_exe().unwrap());
         program.args(["--exact", "redis_nodes::node_over_tls", "--ignored"]);
         program.env(TLS_URL, url).env("SSL_CERT_FILE", &authority);
-        let output = program.output().unwrap();
+        let output = spawn_blocking(move || program.output()).await;
+        let output = output.unwrap().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         (output.status.success(), said)
     };
-    let (is_reached, said) = trusting(url("localhost"));
+    let (is_reached, said) = trusting(url("localhost")).await;
     assert!(is_reached, "{said}");
     assert_eq!(
         next(&mut reader(&node, After::Id(id(5, 1))), 1).await,
@@ -768,7 +782,7 @@ async fn redis_is_reached_over_tls_if_its_authority_is_trusted() {
     );
 
     // Another host than it has a certificate for, and an authority that nobody vouches for.
-    let (is_reached, said) = trusting(url("127.0.0.1"));
+    let (is_reached, said) = trusting(url("127.0.0.1")).await;
     assert!(!is_reached && said.contains("not valid for name"), "{said}");
     let options = RedisOptions {
         url: url("localhost"),
@@ -780,4 +794,5 @@ async fn redis_is_reached_over_tls_if_its_authority_is_trusted() {
         "nobody who is trusted here vouches for the certificate of Redis: have SSL_CERT_FILE name \
          the PEM file of its authority"
     );
+    relaying.abort();
 }
