@@ -11,8 +11,8 @@ use forerun::hub::{
     After, EventId, GapReason, Limits, PageMax, Publication, Published, Read, Reader, Topics,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use redis::AsyncCommands as _;
 use redis::streams::StreamRangeReply;
+use redis::{AsyncCommands as _, Script};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use tempfile::TempDir;
@@ -662,6 +662,30 @@ async fn a_full_redis_is_said_to_be_full() {
         kept as u64,
         "nothing was half done"
     );
+}
+
+/// As after a fail-over to one that is too small.
+#[tokio::test]
+async fn an_epoch_begins_even_where_there_is_no_room() {
+    let Some(server) = Server::start(QUICK).await else {
+        return;
+    };
+    let node = server.channels_node(5).await;
+    node.publish(said("1")).await.unwrap();
+    let mut reading = reader(&node, After::Now);
+    let mut commands = server.commands().await.unwrap();
+    let mut full = redis::cmd("CONFIG");
+    full.arg("SET").arg("maxmemory").arg("1");
+    () = full.query_async(&mut commands).await.unwrap();
+    // What takes something away may put something there.
+    let go_back = "redis.call('HDEL', KEYS[1], 'epoch') redis.call('HSET', KEYS[1], 'epoch', 4)";
+    let go_back = Script::new(go_back);
+    () = (go_back.key("{test}:log").invoke_async(&mut commands))
+        .await
+        .unwrap();
+    assert_eq!(next(&mut reading, 2).await, ["gap: epoch", "1"]);
+    let error = node.publish(said("2")).await.unwrap_err();
+    assert!(matches!(error, PublishError::Full(_)), "{error:?}");
 }
 
 #[tokio::test]

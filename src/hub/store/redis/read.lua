@@ -18,6 +18,8 @@ local function begin()
     next_epoch = string.format('%.0f', tonumber(epoch) + 1)
   end
   epoch = next_epoch
+  -- A Redis that is full refuses the first write of a script, unless it takes something away.
+  redis.call('HDEL', log, 'epoch')
   redis.call('HSET', log, 'epoch', epoch)
 end
 
