@@ -314,6 +314,7 @@ impl Hearing {
         self.together = None;
         self.replays.clear();
         self.reaching = None;
+        self.put_off = None;
         self.answers
             .push_back(words::close(cursor, self.return_ms()));
         self.leaving = Some(close);
