@@ -33,7 +33,9 @@ use std::{fmt, io};
 
 use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamReadOptions, StreamReadReply};
-use redis::{AsyncCommands as _, AsyncConnectionConfig, Client, RedisError, RedisResult, Script};
+use redis::{
+    AsyncCommands as _, AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, Script,
+};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -83,9 +85,15 @@ pub struct RedisOptions {
 /// Why Redis cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// It cannot be reached, or refuses.
-    #[error("cannot keep events in Redis")]
-    Failed(#[source] RedisError),
+    /// It cannot be reached. What the error says includes its source.
+    #[error("{0}: have Redis run there, and let this machine in")]
+    Unreachable(RedisError),
+    /// Its URL cannot be read.
+    #[error("write it as `redis://HOST:6379`, or `rediss://HOST:6379` for TLS")]
+    BadUrl,
+    /// It refuses.
+    #[error("Redis refuses: {0}; a password is written as in `redis://:PASSWORD@HOST:6379`")]
+    Refused(RedisError),
     /// Its certificate is of an authority that is not known.
     #[error(
         "nobody who is trusted here vouches for the certificate of Redis: have SSL_CERT_FILE name \
@@ -98,8 +106,12 @@ impl From<RedisError> for OpenError {
     fn from(error: RedisError) -> Self {
         if is_untrusted(&error) {
             Self::Untrusted(error)
+        } else if error.is_io_error() {
+            Self::Unreachable(error)
+        } else if error.kind() == ErrorKind::InvalidClientConfig {
+            Self::BadUrl
         } else {
-            Self::Failed(error)
+            Self::Refused(error)
         }
     }
 }
