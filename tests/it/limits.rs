@@ -550,11 +550,11 @@ async fn resets_in_one_breath_end_the_connection_before_all_is_answered() {
     let mut world = World::new(SITE).pipe_bytes(1 << 20);
     let mut raw = Raw::open(&mut world, &[]).await;
     raw.hear(&world, SECOND).await;
-    let head = [b"\x42\x04HEAD", &GET[1..]].concat();
+    let asking = [b"\x42\x04HEAD", &GET[1..]].concat();
     let mut flood = Vec::new();
     for round in 0..ROUNDS {
         let streams = (0..4).map(|index| 1 + 2 * (4 * round + index));
-        flood.extend(streams.clone().flat_map(|stream| request(stream, &head)));
+        flood.extend(streams.clone().flat_map(|stream| request(stream, &asking)));
         flood.extend(streams.flat_map(reset));
     }
     // What is known to be on disk is answered at once.
