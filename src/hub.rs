@@ -248,12 +248,14 @@ impl Hub {
     fn renew(&self, other: Self) {
         let other = other.state.into_inner();
         let log = other.unwrap_or_else(PoisonError::into_inner).log;
-        let woken = {
+        let (woken, old) = {
             let mut state = self.state();
-            state.log = log;
-            state.everybody()
+            let old = std::mem::replace(&mut state.log, log);
+            (state.everybody(), old)
         };
         wake(woken);
+        // Outside the lock: it may be large.
+        drop(old);
     }
 
     fn with_log<T>(&self, look: impl FnOnce(&mut Log) -> T) -> T {

@@ -42,6 +42,8 @@ const PAGE: PageMax = PageMax {
 };
 /// Things done in one go, before others on this thread have their turn.
 const TURN_MAX: usize = 256;
+/// Where a subscription begins that wants nothing of before.
+const NOW: &str = "now";
 /// Replays that may be owed to a peer before it is heard again.
 const REPLAYS_MAX: usize = 8;
 /// Soonest and latest that a peer is asked to come again.
@@ -167,7 +169,6 @@ impl<T: Transport> Conversation<T> {
                 return self.socket.poll_end(cx);
             }
             let hearing = &mut self.hearing;
-            hearing.poll_reached(cx);
             if let Some(frame) = hearing.poll_said(cx, self.socket.session().deflate()) {
                 // There was room; if it has been closed meanwhile, the next poll says so.
                 let _ = self.socket.send(&frame);
@@ -177,7 +178,10 @@ impl<T: Transport> Conversation<T> {
                 self.socket.close(&close);
                 continue;
             }
-            // What is owed comes before what else is asked.
+            // What is owed comes before what else is asked; what was read before is sent by now.
+            if hearing.poll_reached(cx) {
+                continue;
+            }
             if let Some(request) = hearing.put_off.take() {
                 hearing.fulfil(request);
                 if hearing.put_off.is_none() {
@@ -198,7 +202,11 @@ impl<T: Transport> Conversation<T> {
                     Poll::Pending => {}
                 }
             }
-            ready!(hearing.poll_heard(cx));
+            let heard = hearing.poll_heard(cx);
+            // Nobody is woken for what is only passed over, but the rest may have come so far.
+            if heard.is_pending() && !hearing.is_put_off_due() {
+                return Poll::Pending;
+            }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -351,6 +359,7 @@ impl Hearing {
             after: Some(cursor),
             ..
         } = &request.wish
+            && cursor != NOW
         {
             let after = self.channels.hub().after(cursor);
             let store = Arc::clone(&self.channels.store);
@@ -366,14 +375,22 @@ impl Hearing {
         self.publishing.is_none() && self.reaching.is_none() && self.replays.len() < REPLAYS_MAX
     }
 
-    /// Does what was put off, once it can be done.
-    fn poll_reached(&mut self, cx: &mut Context<'_>) {
+    /// Does what another node may have told of, once it is here. Returns whether it was.
+    fn poll_reached(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some((reach, _)) = &mut self.reaching
             && reach.as_mut().poll(cx).is_ready()
             && let Some((_, request)) = self.reaching.take()
         {
             self.fulfil(request);
+            return true;
         }
+        false
+    }
+
+    /// Returns whether what was put off can be done now.
+    fn is_put_off_due(&self) -> bool {
+        let put_off = self.put_off.as_ref();
+        put_off.is_some_and(|request| !self.is_ahead(&request.wish))
     }
 
     fn fulfil(&mut self, request: Request) {
@@ -411,7 +428,9 @@ impl Hearing {
         let hub = self.channels.hub();
         let (at, last) = (together.cursor(), hub.cursor());
         let is_between = |id: EventId| id.epoch == at.epoch && at < id && id <= last;
-        together.has_more() && matches!(hub.after(cursor), After::Id(id) if is_between(id))
+        cursor != NOW
+            && together.has_more()
+            && matches!(hub.after(cursor), After::Id(id) if is_between(id))
     }
 
     fn subscribe(
@@ -433,7 +452,7 @@ impl Hearing {
         let new = self.subscribe.more(&new, &self.channels.options)?;
         let hub = Arc::clone(self.channels.hub());
         let start = match start {
-            None | Some("now") => After::Now,
+            None | Some(NOW) => After::Now,
             Some(cursor) => hub.after(cursor),
         };
         if !new.is_empty() {

@@ -306,17 +306,19 @@ impl Log {
     /// Notes that events may be missing of which nothing is known, up to an offset.
     pub(super) fn lose_all_through(&mut self, offset: u64) {
         if offset > 0 {
-            self.lose_all(Dropped::all_through(offset));
+            // Nobody can have been told of it, whatever later ones are known to be lost.
+            self.lose_all(Dropped::all_through(offset), 0);
             self.last = self.last.max(offset);
         }
     }
 
-    /// Notes that events may be missing, of whichever channels.
-    fn lose_all(&mut self, lost: Dropped) {
+    /// Notes that events may be missing, of whichever channels: it is news if it was not known, or
+    /// is after `copied`.
+    fn lose_all(&mut self, lost: Dropped, copied: u64) {
         self.losses += 1;
-        let news = (self.forgotten).note_news(self.losses, lost, self.last);
+        let news = (self.forgotten).note_news(self.losses, lost, copied);
         for (topic, channel) in &mut self.channels {
-            let news = (channel.dropped).note_news(self.losses + 1, lost, self.last);
+            let news = (channel.dropped).note_news(self.losses + 1, lost, copied);
             if news.latest() > 0 {
                 note_loss(&mut self.losses, &mut self.lost, topic, channel);
             }
@@ -328,7 +330,7 @@ impl Log {
     pub(super) fn lose_as(&mut self, losses: Losses) {
         if losses.forgotten.latest() > self.last {
             // Any channel that is known here may be one that was forgotten there.
-            self.lose_all(losses.forgotten);
+            self.lose_all(losses.forgotten, self.last);
         }
         self.restore(losses);
     }

@@ -1,14 +1,15 @@
 //! A WebSocket whose peer takes its time, and meanwhile asks for more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use forerun::http2::tunnel::Tunnel;
 use forerun::hub::store::Store;
 use forerun::hub::{Hub, Limits, Publication};
-use forerun::web_socket::Socket;
+use forerun::web_socket::{Socket, Transport};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use crate::channels::{RATE, hear, say, tunnels, world_on};
+use crate::channels::{RATE, hear, say, tunnels, upgraded, world_on};
 use crate::world::World;
 
 /// Events of which a stream's window holds some dozens.
@@ -30,7 +31,11 @@ fn offset(told: &Value) -> u64 {
 }
 
 /// Hears until an event, and tells of each the offset; of all else what it is, with its cursor.
-async fn hear_through(world: &World, socket: &mut Socket<Tunnel>, last: u64) -> Vec<String> {
+async fn hear_through<T: Transport>(
+    world: &World,
+    socket: &mut Socket<T>,
+    last: u64,
+) -> Vec<String> {
     let mut heard = Vec::new();
     loop {
         let told = hear(world, socket).await;
@@ -106,4 +111,24 @@ async fn who_asks_for_more_from_further_on_hears_nothing_before_or_twice() {
     heard.sort_unstable();
     let expected = (3..=300).filter(|offset| offset % 2 == 1 || *offset > 250);
     assert_eq!(heard, expected.chain([301, 302]).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_more_is_answered_at_once_though_nothing_else_is_said() {
+    let (mut world, hub) = world(Limits::CHANNELS);
+    let mut socket = upgraded(&mut world, "/channels/demo/a", "").await;
+    hear(&world, &mut socket).await;
+    // The socket is not woken for these, so it has not come past them.
+    for _ in 0..20 {
+        publish(&hub, "demo/b");
+    }
+    let asked = Instant::now();
+    say(
+        &mut socket,
+        &json!({"subscribe": "demo/b", "after": "7.15"}),
+    );
+    let mut heard = hear_through(&world, &mut socket, 20).await;
+    assert_eq!(asked.elapsed(), Duration::ZERO);
+    assert!(heard.remove(0).starts_with("subscribed"));
+    assert_eq!(heard, offsets(16..=20));
 }
