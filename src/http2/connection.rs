@@ -338,6 +338,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             match self.h2.poll_accept(&mut Context::from_waker(&self.waker)) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     self.requests_left = self.requests_left.saturating_sub(1);
+                    // What the peer has refused or reset before it asked counts for its answer.
+                    self.heed_peer(cx);
                     self.asked(cx, request, respond);
                     taken = Taken::Some;
                 }
@@ -351,8 +353,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     cx.waker().wake_by_ref();
                     return taken;
                 }
-                // What is reset between requests counts before more are answered.
-                Poll::Pending if self.outbox.borrow_mut().look_on() => self.heed_peer(cx),
+                Poll::Pending if self.outbox.borrow_mut().look_on() => {}
                 Poll::Pending => return taken,
             }
         }
@@ -698,6 +699,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let (resets, refused, priorities) = {
             let mut outbox = self.outbox.borrow_mut();
             let told = outbox.told();
+            if told.resets == 0 && told.refused.is_empty() && told.priorities.is_empty() {
+                return;
+            }
             (
                 std::mem::take(&mut told.resets),
                 std::mem::take(&mut told.refused),

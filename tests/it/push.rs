@@ -8,6 +8,8 @@ use tokio::time::Instant;
 
 use crate::client::{Ask, Reading, Response};
 use crate::fixture::style_sheets;
+use crate::raw::{GET, Heard, Raw, request};
+use crate::tap::Frame;
 use crate::world::{World, slow};
 
 /// A page with a style sheet and a script.
@@ -587,4 +589,27 @@ async fn each_hidden_level_saves_a_round_trip() {
         "{without} ms when everything is asked for"
     );
     assert!((100..110).contains(&with), "{with} ms when it is pushed");
+}
+
+/// What is refused is not held, from the moment on that it is said (RFC 9113 section 8.4.2).
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_before_the_next_request_is_promised_again() {
+    let mut world = World::new(PAGE);
+    world.warm(&["/"]).await;
+    let mut raw = Raw::open(&mut world, &[]).await;
+    raw.say(&world, &request(1, GET)).await;
+    let promised = |heard: &[Heard]| -> Vec<u32> {
+        let promises = (heard.iter()).filter(|frame| frame.kind == Frame::PUSH_PROMISE);
+        promises
+            .map(|frame| u32::from_be_bytes(frame.payload[..4].try_into().unwrap()))
+            .collect()
+    };
+    let first = promised(&raw.hear(&world, Duration::from_millis(10)).await);
+    assert!(!first.is_empty());
+    let refuse = |id: &u32| Frame::bytes(Frame::RST_STREAM, 0, *id, &7_u32.to_be_bytes());
+    let mut flight: Vec<u8> = first.iter().flat_map(refuse).collect();
+    flight.extend(request(3, GET));
+    raw.say(&world, &flight).await;
+    let again = promised(&raw.hear(&world, Duration::from_millis(10)).await);
+    assert_eq!(again.len(), first.len());
 }
