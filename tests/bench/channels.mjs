@@ -7,11 +7,11 @@
 // and fan-out take a quicker client: cargo bench --bench fanout. Fan-out without any socket:
 // cargo test --release --lib hub::tests::measured -- --ignored --nocapture
 
-import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http2 from 'node:http2'
 import os from 'node:os'
 import path from 'node:path'
+import { started } from './started.mjs'
 
 const binary = path.resolve(process.argv[2] ?? 'target/release/forerun')
 const parts = process.argv.length > 3 ? process.argv.slice(3) : ['memory', 'durable']
@@ -29,21 +29,8 @@ const kilobytes = (count) => `${count.toFixed(1)} kB`
 /** Serves while `use` runs. */
 async function withServer(flags, use) {
   const bounds = ['--max-publishes', '1000000', '--max-published', '4G', '--max-connections-per-address', '20000']
-  const child = spawn(binary, ['serve', 'site', '--port', '0', '--demo', ...bounds, ...flags], {
-    cwd: home,
-    env: { ...process.env, HOME: home, XDG_DATA_HOME: home },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const port = await new Promise((resolve, reject) => {
-    let said = ''
-    child.stdout.on('data', (bytes) => {
-      said += bytes
-      const found = said.match(/localhost:(\d+)/)
-      if (found) resolve(Number(found[1]))
-    })
-    child.on('close', () => reject(new Error('the server has ended')))
-  })
-  const ca = readFileSync(path.join(home, 'forerun/authority.pem'))
+  const words = ['site', '--demo', ...bounds, ...flags]
+  const { child, port, ca, read } = await started(binary, home, words)
   const sessions = []
   const server = {
     connect: async () => {
@@ -53,7 +40,7 @@ async function withServer(flags, use) {
       return session
     },
     /** Proportional set size, in kB. */
-    pss: () => Number(readFileSync(`/proc/${child.pid}/smaps_rollup`, 'utf8').match(/^Pss:\s+(\d+)/m)[1]),
+    pss: () => read('smaps_rollup', 'Pss'),
   }
   try {
     return await use(server)

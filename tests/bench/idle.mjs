@@ -6,13 +6,13 @@
 // Parts: `small` (after one small answer), `page` (after a page of 17 files, 600 kB), `others` (after one small answer,
 // when as many others had fetched 17 x 100 kB each and left), `many` (ten thousand). Each has a server of its own.
 
-import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { spawn } from 'node:child_process'
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import http2 from 'node:http2'
 import os from 'node:os'
 import path from 'node:path'
 import tls from 'node:tls'
+import { started } from './started.mjs'
 
 const binary = path.resolve(process.argv[2] ?? 'target/release/forerun')
 const parts = process.argv.length > 3 ? process.argv.slice(3) : ['small', 'page', 'others', 'many']
@@ -38,24 +38,10 @@ const large = Array.from({ length: 17 }, (_, at) => file(`large-${at}.js`, 100_0
 /** Starts a server, and returns its port, the authority that it minted, its memory, and its end. */
 async function serve() {
   const limits = ['--max-connections', String(2 * many), '--max-connections-per-address', String(2 * many)]
-  const child = spawn(binary, ['serve', root, '--port', '0', ...limits], {
-    cwd: home,
-    env: { ...process.env, HOME: home, XDG_DATA_HOME: home },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const port = await new Promise((resolve, reject) => {
-    let said = ''
-    child.stdout.on('data', (bytes) => {
-      said += bytes
-      const found = said.match(/localhost:(\d+)/)
-      if (found) resolve(Number(found[1]))
-    })
-    child.on('close', () => reject(new Error('the server has ended')))
-  })
-  const read = (from, name) => Number(readFileSync(`/proc/${child.pid}/${from}`, 'utf8').match(new RegExp(`^${name}:\\s+(\\d+)`, 'm'))[1])
+  const { child, port, ca, read } = await started(binary, home, [root, ...limits])
   return {
     port,
-    ca: readFileSync(path.join(home, 'forerun/authority.pem')),
+    ca,
     /** Proportional set size, in kB. */
     pss: () => read('smaps_rollup', 'Pss'),
     /** Resident set size, in kB. */
