@@ -10,16 +10,9 @@ use crate::site::{ContentHash, SiteUrl};
 /// Entries of a diary.
 const ENTRIES_MAX: usize = 1024;
 
-/// What a peer holds.
-#[derive(Debug)]
-pub struct Held(LruCache<u64, ()>);
-
-impl Default for Held {
-    fn default() -> Self {
-        // Unbounded only in name: [`Held::add`] keeps the bound without reserving room for it.
-        Self(LruCache::unbounded())
-    }
-}
+/// What a peer holds. Of one that takes no pushes nothing is kept.
+#[derive(Debug, Default)]
+pub struct Held(Option<Box<LruCache<u64, ()>>>);
 
 impl Held {
     /// Returns the key of a resource: 64 bits of BLAKE3 over its URL and content hash.
@@ -35,20 +28,25 @@ impl Held {
 
     /// Notes that the peer holds a resource, or is being sent it.
     pub fn add(&mut self, key: u64) {
-        self.0.put(key, ());
-        if self.0.len() > ENTRIES_MAX {
-            self.0.pop_lru();
+        // Unbounded only in name: the bound is kept here, without room reserved for it.
+        let kept = || Box::new(LruCache::unbounded());
+        let keys = self.0.get_or_insert_with(kept);
+        keys.put(key, ());
+        if keys.len() > ENTRIES_MAX {
+            keys.pop_lru();
         }
     }
 
     /// Notes that the peer does not hold a resource after all.
     pub fn remove(&mut self, key: u64) {
-        self.0.pop(&key);
+        if let Some(keys) = &mut self.0 {
+            keys.pop(&key);
+        }
     }
 
     /// Returns whether the peer holds a resource.
     pub fn contains(&self, key: u64) -> bool {
-        self.0.contains(&key)
+        self.0.as_ref().is_some_and(|keys| keys.contains(&key))
     }
 }
 

@@ -179,9 +179,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
         Poll::Ready(Ok(()))
     }
 
+    /// Returns whether the link's window has grown enough for large records.
+    pub(super) fn has_large_records(&self) -> bool {
+        self.since_idle >= SMALL_RECORDS_UNTIL
+    }
+
     /// Returns the length of the next record, if so many bytes are left.
     fn record_length(&self, left: usize) -> usize {
-        if self.since_idle < SMALL_RECORDS_UNTIL {
+        if !self.has_large_records() {
             left.min(SMALL_RECORD)
         } else if left < LARGE_RECORD {
             left.min(RECORD_PART_MAX)
@@ -232,7 +237,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Outbox<T> {
             _ => {}
         });
         self.held += bytes.len();
-        if bytes.len() >= WRITE_THROUGH && self.since_idle >= SMALL_RECORDS_UNTIL {
+        if bytes.len() >= WRITE_THROUGH && self.has_large_records() {
             self.seal(bytes)?;
         } else {
             if self.plain.capacity() == 0 {

@@ -19,9 +19,12 @@ const LOST_MAX: usize = 256;
 /// Promises remembered so that a refusal of one can be told from the diary.
 const REMEMBERED_MAX: usize = 128;
 
-/// Who may promise, and what was promised.
+/// Who may promise, and what was promised. Nothing is kept for a peer that is promised nothing.
 #[derive(Debug, Default)]
-pub(super) struct Promises {
+pub(super) struct Promises(Option<Box<Books>>);
+
+#[derive(Debug, Default)]
+struct Books {
     outstanding: Option<Outstanding>,
     remembered: VecDeque<Made>,
     lost: usize,
@@ -46,12 +49,14 @@ pub(super) enum Settled {
 impl Promises {
     /// Returns whether a page may promise now.
     pub(super) fn is_free(&self) -> bool {
-        self.outstanding.is_none()
+        let books = self.0.as_ref();
+        books.is_none_or(|books| books.outstanding.is_none())
     }
 
     /// Returns whether this connection has lost so many promises that no more are made.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.lost >= LOST_MAX
+        let books = self.0.as_ref();
+        books.is_some_and(|books| books.lost >= LOST_MAX)
     }
 
     /// Takes the permit for the promises made with `page`; nothing if there are none.
@@ -59,14 +64,12 @@ impl Promises {
         if made.is_empty() {
             return;
         }
-        debug_assert!(
-            self.outstanding.is_none(),
-            "one page at a time holds the permit"
-        );
-        self.remembered.extend(made);
-        let surplus = self.remembered.len().saturating_sub(REMEMBERED_MAX);
-        self.remembered.drain(..surplus);
-        self.outstanding = Some(Outstanding {
+        debug_assert!(self.is_free(), "one page at a time holds the permit");
+        let books = self.0.get_or_insert_default();
+        books.remembered.extend(made);
+        let surplus = books.remembered.len().saturating_sub(REMEMBERED_MAX);
+        books.remembered.drain(..surplus);
+        books.outstanding = Some(Outstanding {
             page,
             made: made.to_vec(),
         });
@@ -75,13 +78,14 @@ impl Promises {
     /// Gives the permit back if its promises have been written, up to stream id `written`, or never
     /// will be.
     pub(super) fn settle(&mut self, cx: &mut Context<'_>, written: u32) -> Option<Settled> {
-        let outstanding = self.outstanding.as_mut()?;
+        let books = self.0.as_mut()?;
+        let outstanding = books.outstanding.as_mut()?;
         if outstanding
             .made
             .last()
             .is_none_or(|made| made.id <= written)
         {
-            self.outstanding = None;
+            books.outstanding = None;
             return Some(Settled::Written);
         }
         // Once its answer has begun, h2 reports a reset, and otherwise the error that it should not
@@ -89,19 +93,20 @@ impl Promises {
         let Poll::Ready(Ok(_)) = outstanding.page.poll_reset(cx) else {
             return None;
         };
-        let outstanding = self.outstanding.take()?;
+        let outstanding = books.outstanding.take()?;
         let lost: Vec<Made> = outstanding
             .made
             .into_iter()
             .filter(|made| made.id > written)
             .collect();
-        self.lost += lost.len();
+        books.lost += lost.len();
         Some(Settled::Lost(lost))
     }
 
     /// Returns the diary key of a promise that the peer has refused, if it is still remembered.
     pub(super) fn refused(&mut self, id: u32) -> Option<u64> {
-        let place = self.remembered.iter().position(|made| made.id == id)?;
-        self.remembered.remove(place).map(|made| made.key)
+        let remembered = &mut self.0.as_mut()?.remembered;
+        let place = remembered.iter().position(|made| made.id == id)?;
+        remembered.remove(place).map(|made| made.key)
     }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::request::Parts;
@@ -87,7 +86,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     pub(super) fn poll_replied(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = false;
         while self.replies_left > 0
-            && let Poll::Ready(Some(replied)) = self.replying.poll_next_unpin(cx)
+            && let Poll::Ready(replied) = self.replying.poll_next(cx)
         {
             progress = true;
             self.replies_left -= 1;
@@ -125,7 +124,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 let mut respond = respond;
                 match (body, respond.send_response(answer.head, false)) {
                     (Some(body), Ok(stream)) => {
-                        self.tunnels.add(Tunnel::new(body, stream), *opening, entry);
+                        let tunnel = Tunnel::new(body, stream);
+                        self.subscribers.speak(tunnel, *opening, entry);
                     }
                     (_, Err(error)) => tracing::debug!(%error, "the peer takes no answer"),
                     // A WebSocket's body is read by nobody else.

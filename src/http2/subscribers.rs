@@ -1,0 +1,90 @@
+//! Whoever is told of events over one connection: by [`Feeds`], or by one of the [`Tunnels`].
+
+use std::task::Context;
+
+use bytes::Bytes;
+use h2::SendStream;
+
+use super::feeds::Feeds;
+use super::tunnel::Tunnel;
+use super::tunnels::Tunnels;
+use crate::access_log::Entry;
+use crate::door::channels::Listener;
+use crate::door::conversation::Opening;
+
+/// The subscribers of one connection. Most have none, and nothing is kept for any until there is
+/// one.
+#[derive(Debug, Default)]
+pub(super) struct Subscribers(Option<Box<Ways>>);
+
+#[derive(Debug, Default)]
+struct Ways {
+    feeds: Feeds,
+    tunnels: Tunnels,
+}
+
+impl Subscribers {
+    fn ways(&mut self) -> &mut Ways {
+        self.0.get_or_insert_default()
+    }
+
+    /// Takes a stream of events.
+    pub(super) fn feed(
+        &mut self,
+        stream: SendStream<Bytes>,
+        feed: Box<Listener>,
+        entry: Option<Box<Entry>>,
+    ) {
+        self.ways().feeds.add(stream, feed, entry);
+    }
+
+    /// Begins to speak over a stream.
+    pub(super) fn speak(&mut self, tunnel: Tunnel, opening: Opening, entry: Option<Box<Entry>>) {
+        self.ways().tunnels.add(tunnel, opening, entry);
+    }
+
+    /// Ends all, now and later: a drain does not wait for them.
+    pub(super) fn close(&mut self) {
+        let ways = self.ways();
+        ways.feeds.close();
+        ways.tunnels.close();
+    }
+
+    /// Gives h2 up to `room` bytes. Returns whether it gave any, or one has ended: then it must be
+    /// called again, or the next event will not wake.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, room: usize) -> bool {
+        let ways = self.0.as_mut();
+        ways.is_some_and(|ways| ways.feeds.poll(cx, room) || ways.tunnels.poll(cx, room))
+    }
+
+    /// Returns whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        let ways = self.0.as_ref();
+        ways.is_none_or(|ways| ways.feeds.is_empty() && ways.tunnels.is_empty())
+    }
+
+    /// Returns how many bytes are held for peers that do not take them, or of what they say.
+    pub(super) fn held(&mut self) -> usize {
+        self.0.as_mut().map_or(0, |ways| ways.tunnels.held())
+    }
+
+    /// Drops all, as the connection has ended.
+    pub(super) fn abandon(&mut self) {
+        if let Some(ways) = &mut self.0 {
+            ways.feeds.abandon();
+            ways.tunnels.abandon();
+        }
+    }
+
+    /// Returns how many bytes were given to h2 since this was last asked.
+    pub(super) fn take_sent(&mut self) -> u64 {
+        let ways = self.0.as_mut();
+        ways.map_or(0, |ways| ways.feeds.take_sent() + ways.tunnels.take_sent())
+    }
+
+    /// Takes the log entries of what is done.
+    pub(super) fn done(&mut self) -> impl Iterator<Item = Entry> + '_ {
+        let ways = self.0.iter_mut();
+        ways.flat_map(|ways| ways.feeds.done().chain(ways.tunnels.done()))
+    }
+}
