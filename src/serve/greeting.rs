@@ -27,7 +27,7 @@ pub(super) fn print(
     started: Instant,
 ) -> io::Result<String> {
     let style = Style::of_stdout();
-    let url = format!("https://{}:{}/", host(options), bound.port);
+    let url = format!("https://{}:{}/", host(&options.exposure, tls), bound.port);
     let mut out = io::stdout().lock();
     let written = write(&mut out, style, &url, options, bound, tls, started).and_then(|()| {
         policy(&mut out, style, options, &url, plain_port)?;
@@ -67,7 +67,10 @@ fn write(
         options.site.root.display(),
         started.elapsed().as_millis()
     )?;
-    urls(out, style, url, &options.exposure.reachable(), bound.port)?;
+    let mut addresses = options.exposure.reachable();
+    // A request by a name that the certificate does not have is answered 421.
+    addresses.retain(|address| tls.covers(&address.to_string()));
+    urls(out, style, url, &addresses, bound.port)?;
     if let Some(taken) = bound.taken {
         let said = format!("port {taken} is taken, so this is {}", bound.port);
         writeln!(out, "  {}", style.warning(&said))?;
@@ -80,6 +83,16 @@ fn write(
         style.faint("access"),
         access(&options.exposure)
     )?;
+    if !tls.covers(&host(&options.exposure, tls)) {
+        let names = tls
+            .describe()
+            .map_or_else(Vec::new, |certificates| certificates.leaf.names);
+        let said = format!(
+            "the certificate is for {}: by other names nothing is answered",
+            names.join(", ")
+        );
+        writeln!(out, "  {}", style.warning(&said))?;
+    }
     for warning in tls.warnings(SystemTime::now()) {
         writeln!(out, "  {}", style.warning(&warning))?;
     }
@@ -168,15 +181,27 @@ fn not_named(options: &ServeOptions, allowed: &[String], tls: &Tls) -> Vec<Strin
         .collect()
 }
 
-fn host(options: &ServeOptions) -> String {
-    match options.exposure {
+/// Returns the host by which the site is asked for: one that the certificate names.
+fn host(exposure: &Exposure, tls: &Tls) -> String {
+    let usual = match *exposure {
         Exposure::Address(address) if !address.is_unspecified() && !address.is_loopback() => {
-            match address {
-                IpAddr::V4(address) => address.to_string(),
-                IpAddr::V6(address) => format!("[{address}]"),
-            }
+            address.to_string()
         }
         _ => "localhost".to_owned(),
+    };
+    let named = || {
+        let names = tls.describe()?.leaf.names;
+        // What an asterisk stands for is not known here.
+        names.into_iter().find(|name| !name.contains('*'))
+    };
+    let host = if tls.covers(&usual) {
+        usual
+    } else {
+        named().unwrap_or(usual)
+    };
+    match host.parse() {
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        _ => host,
     }
 }
 
@@ -219,6 +244,7 @@ fn access(exposure: &Exposure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::Source;
 
     #[track_caller]
     fn check(style: Style, url: &str, addresses: &[&str], codes: &[&str]) {
@@ -261,6 +287,44 @@ mod tests {
         check(painted, local, &["fd00::2"], &["https://[fd00::2]:8443/"]);
         check(painted, lan, &["192.168.1.20"], &[lan]);
         check(plain, lan, &["192.168.1.20", "fd00::2"], &[]);
+    }
+
+    /// Returns the host that is said for a certificate with these names, and whether it is answered.
+    fn said(names: &[&str], exposure: Exposure) -> (String, bool) {
+        let home = tempfile::tempdir().unwrap();
+        let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| home.path().join(name));
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let issued = rcgen::generate_simple_self_signed(names).unwrap();
+        std::fs::write(&certificate, issued.cert.pem()).unwrap();
+        std::fs::write(&key, issued.signing_key.serialize_pem()).unwrap();
+        let tls = Tls::open(Source::Files { certificate, key }, SystemTime::now()).unwrap();
+        let host = host(&exposure, &tls);
+        let is_answered = tls.covers(&host);
+        (host, is_answered)
+    }
+
+    #[test]
+    fn the_url_is_one_that_the_certificate_names() {
+        let local = Exposure::Loopback;
+        let at = |address: &str| Exposure::Address(address.parse().unwrap());
+        for (names, exposure, expected) in [
+            (
+                &["a.example", "localhost"][..],
+                local.clone(),
+                ("localhost", true),
+            ),
+            (
+                &["*.b.example", "a.example"],
+                local.clone(),
+                ("a.example", true),
+            ),
+            (&["*.b.example"], local, ("localhost", false)),
+            (&["fd00::2"], at("fd00::2"), ("[fd00::2]", true)),
+            (&["a.example"], at("192.0.2.1"), ("a.example", true)),
+        ] {
+            let (host, is_answered) = said(names, exposure);
+            assert_eq!((&*host, is_answered), expected, "{names:?}");
+        }
     }
 
     #[test]
