@@ -18,6 +18,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::certificate::CertificateOptions;
@@ -178,7 +179,8 @@ pub fn read() -> anyhow::Result<Command> {
 
 fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
     let arguments = Arguments::try_parse_from(arguments)?;
-    Ok(match arguments.command {
+    let settings = arguments.config;
+    let command = match arguments.command {
         None => Command::Serve(serve::serve(arguments.serve)?),
         Some(Subcommands::Serve(arguments)) => Command::Serve(serve::serve(arguments)?),
         Some(Subcommands::Dev(arguments)) => Command::Dev(dev::dev(arguments)?),
@@ -199,7 +201,17 @@ fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
         Some(Subcommands::Man(arguments)) => {
             Command::Print(manual::page(&arguments, Arguments::command())?)
         }
-    })
+    };
+    let served = match &command {
+        Command::Serve(options) => Some(&options.site.root),
+        Command::Dev(options) => Some(&options.serve.site.root),
+        _ => None,
+    };
+    if let (Some(settings), Some(served)) = (settings, served) {
+        site::not_served(&settings, served)
+            .with_context(|| format!("--config {}", settings.display()))?;
+    }
+    Ok(command)
 }
 
 fn log_to_stderr(level: &str) {
@@ -312,6 +324,36 @@ mod tests {
         assert_eq!(port("forerun dev src --strict-port"), Port::Only(stable));
         assert_ne!(port("forerun dev tests"), Port::From(stable));
         assert_eq!(port("forerun dev src --port 0"), Port::From(0));
+    }
+
+    #[test]
+    fn what_is_secret_is_not_in_the_site() {
+        let home = tempfile::tempdir().unwrap();
+        let (site, file) = (home.path().join("public"), home.path().join("public/file"));
+        std::fs::create_dir(&site).unwrap();
+        std::fs::write(
+            &file,
+            "a secret of more than the 32 bytes that one has to have",
+        )
+        .unwrap();
+        let (site, file) = (site.display(), file.display());
+        for (named, flags) in [
+            ("--key", format!("--certificate {file} --key {file}")),
+            ("--auth-file", format!("--auth-file {file}")),
+            (
+                "--channel-key",
+                format!("--channels --channel-key publisher:{file}"),
+            ),
+            ("--channels", format!("--channels={site}/events")),
+            ("--config", format!("--config {file}")),
+        ] {
+            for command in ["serve", "dev"] {
+                let error = parse(&format!("forerun {command} {site} {flags}")).unwrap_err();
+                let error = format!("{error:#}");
+                assert!(error.starts_with(named), "{error}");
+                assert!(error.contains("this is inside the site"), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Arguments about channels.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
 use super::CHANNELS;
+use super::site::not_served;
 use crate::answer::channels::{ChannelOptions, Keys, Origins, Prefix, SlowRule, SlowRules};
 use crate::serve::{ChannelSettings, Keep};
 
@@ -103,7 +104,11 @@ pub(super) fn channels(
     let keep = match (arguments.redis, arguments.channels.as_deref()) {
         (Some(url), _) => Keep::Redis(url),
         (None, None | Some("")) => Keep::Memory,
-        (None, Some(directory)) => Keep::Disk(outside(Path::new(directory), site)?),
+        (None, Some(directory)) => {
+            not_served(Path::new(directory), site)
+                .with_context(|| format!("--channels={directory}"))?;
+            Keep::Disk(directory.into())
+        }
     };
     let origins = Origins::parse(&arguments.channel_origin);
     let slow = SlowRules::new(arguments.channel_slow);
@@ -125,7 +130,7 @@ pub(super) fn channels(
         options.unsigned.push(tried);
     }
     for text in &arguments.channel_key {
-        add_keys(&mut options, text).with_context(|| format!("--channel-key {text}"))?;
+        add_keys(&mut options, text, site).with_context(|| format!("--channel-key {text}"))?;
     }
     Ok(Some(ChannelSettings {
         keep,
@@ -134,30 +139,16 @@ pub(super) fn channels(
     }))
 }
 
-/// Checks that a directory lies outside the site, where everybody could read what is kept.
-fn outside(directory: &Path, site: &Path) -> anyhow::Result<PathBuf> {
-    let is_inside = |directory: &Path| {
-        let place = directory.canonicalize().ok().zip(site.canonicalize().ok());
-        place.is_some_and(|(directory, site)| directory.starts_with(site))
-    };
-    let absolute = std::path::absolute(directory)?;
-    if absolute.ancestors().any(is_inside) {
-        bail!(
-            "--channels={}: this is inside the site, where everybody could read it; name another \
-             directory",
-            directory.display()
-        );
-    }
-    Ok(directory.to_owned())
-}
-
-fn add_keys(options: &mut ChannelOptions, text: &str) -> anyhow::Result<()> {
+fn add_keys(options: &mut ChannelOptions, text: &str, site: &Path) -> anyhow::Result<()> {
     let (publishes, hears, file) = match text.split_once(':') {
         Some(("publisher", file)) => (true, false, file),
         Some(("subscriber", file)) => (false, true, file),
         _ => (true, true, text),
     };
     let keys = keys(Path::new(file))?;
+    if keys.has_secret() {
+        not_served(Path::new(file), site)?;
+    }
     let roles = [
         (publishes, &mut options.publishers),
         (hears, &mut options.subscribers),

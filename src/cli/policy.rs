@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use http::HeaderValue;
 
+use super::site::not_served;
 use super::{ANSWERS, SERVING};
 use crate::answer::Policy;
 use crate::answer::authorization::{User, Users};
@@ -96,6 +97,7 @@ pub(super) fn policy(
     let users: Result<Vec<_>, String> = users.collect();
     let mut users = users.map_err(|wrong| anyhow!("--auth: {wrong}"))?;
     if let Some(file) = &arguments.auth_file {
+        not_served(file, site).with_context(|| format!("--auth-file {}", file.display()))?;
         users.extend(users_of(file)?);
     }
     let users = if users.is_empty() {

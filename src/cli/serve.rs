@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
 use super::certificate::{authority_directory, host_name};
 use super::channels::{ChannelArguments, Trial, channels};
-use super::site::{SiteArguments, site};
+use super::site::{SiteArguments, not_served, site};
 use super::values::{admin, bytes, count, time_that_passes};
 use super::{AHEAD, CERTIFICATE, LIMITS, SERVING, log_to_stderr, policy};
 use crate::access_log::Format;
@@ -217,7 +217,11 @@ pub(super) fn serving(
         "forerun=info"
     });
     let certificate = match (arguments.certificate, arguments.key) {
-        (Some(certificate), Some(key)) => Certificate::Files { certificate, key },
+        (Some(certificate), Some(key)) => {
+            not_served(&key, &arguments.site)
+                .with_context(|| format!("--key {}", key.display()))?;
+            Certificate::Files { certificate, key }
+        }
         _ => Certificate::Local {
             directory: authority_directory(&arguments.site)?,
             host_name: host_name(),

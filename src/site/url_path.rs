@@ -96,7 +96,7 @@ impl UrlPath {
     ///
     /// # Errors
     /// As for [`Self::parse`].
-    pub(super) fn decoded(decoded: &str) -> Result<Self, BadPath> {
+    pub fn decoded(decoded: &str) -> Result<Self, BadPath> {
         if !decoded.starts_with('/') {
             return Err(BadPath::Malformed);
         }

@@ -56,6 +56,12 @@ pub(super) struct Signed<C> {
 }
 
 impl Keys {
+    /// Returns whether who reads them could sign with one.
+    pub fn has_secret(&self) -> bool {
+        let mut algorithms = self.0.iter().map(|key| key.algorithm);
+        algorithms.any(|algorithm| algorithm == Algorithm::HS256)
+    }
+
     /// Returns a secret as the one key, for HS256.
     ///
     /// # Errors
