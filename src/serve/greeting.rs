@@ -289,8 +289,8 @@ mod tests {
         check(plain, lan, &["192.168.1.20", "fd00::2"], &[]);
     }
 
-    /// Returns the host that is said for a certificate with these names, and whether it is answered.
-    fn said(names: &[&str], exposure: Exposure) -> (String, bool) {
+    /// Returns the host that is said for a certificate of these names, and whether it is answered.
+    fn said(names: &[&str], exposure: &Exposure) -> (String, bool) {
         let home = tempfile::tempdir().unwrap();
         let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| home.path().join(name));
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
@@ -298,7 +298,7 @@ mod tests {
         std::fs::write(&certificate, issued.cert.pem()).unwrap();
         std::fs::write(&key, issued.signing_key.serialize_pem()).unwrap();
         let tls = Tls::open(Source::Files { certificate, key }, SystemTime::now()).unwrap();
-        let host = host(&exposure, &tls);
+        let host = host(exposure, &tls);
         let is_answered = tls.covers(&host);
         (host, is_answered)
     }
@@ -322,7 +322,7 @@ mod tests {
             (&["fd00::2"], at("fd00::2"), ("[fd00::2]", true)),
             (&["a.example"], at("192.0.2.1"), ("a.example", true)),
         ] {
-            let (host, is_answered) = said(names, exposure);
+            let (host, is_answered) = said(names, &exposure);
             assert_eq!((&*host, is_answered), expected, "{names:?}");
         }
     }
