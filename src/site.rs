@@ -66,7 +66,8 @@ type Paths<T> = rpds::HashTrieMapSync<UrlPath, Arc<T>, foldhash::fast::RandomSta
 pub enum Entry {
     /// A regular file, or the `index.html` of a directory asked for with a trailing slash.
     File(Arc<Asset>),
-    /// A directory asked for without its trailing slash: answered with a redirect.
+    /// A directory asked for without its trailing slash: answered with a redirect, unless it has no
+    /// page and there is one of that name.
     Directory,
     /// Nothing that is served.
     Missing,
@@ -132,12 +133,13 @@ impl Site {
     }
 
     /// Returns the file that answers for a path: what is there, or else the page whose name the
-    /// path leaves the ending out of.
+    /// path leaves the ending out of. A directory's own page, if it has one, outweighs that, and
+    /// answers elsewhere.
     pub fn found(&self, path: &UrlPath) -> Option<&Arc<Asset>> {
         match self.entry(path.as_str())? {
             Entry::File(asset) => Some(asset),
-            Entry::Directory => None,
-            Entry::Missing => self.asset(path.with_html()?.as_str()),
+            Entry::Directory if self.asset(path.index().as_str()).is_some() => None,
+            Entry::Directory | Entry::Missing => self.asset(path.with_html()?.as_str()),
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! a rule of _redirects that ends with !
-//! the file; a directory's index.html; /about.html for /about; /docs/ for /docs
+//! the file; a directory's index.html, /docs/ for /docs if it has one; /about.html for /about;
+//! /docs/ for /docs
 //! another rule of _redirects
 //! --listing, for a directory        --spa, for a navigation
 //! /404.html
@@ -145,8 +146,8 @@ pub fn route<'a>(site: &'a Site, asked: Asked<'_>) -> Route<'a> {
         return lead(site, to);
     }
     match site.entry(path.as_str()) {
-        Some(Entry::Directory) => return with_slash(asked.uri),
-        Some(Entry::File(_) | Entry::Missing) => {}
+        Some(Entry::Directory) if site.found(&path).is_none() => return with_slash(asked.uri),
+        Some(_) => {}
         // A path that was never asked of the disk is not in the snapshot.
         None => return Route::Unknown(Wanted::Entry(path)),
     }
@@ -272,7 +273,7 @@ fn lead(site: &Site, to: To) -> Route<'_> {
         To::File(_, None) => return not_found(site),
     };
     let path = match site.entry(path.as_str()) {
-        Some(Entry::Directory) => path.with_slash(),
+        Some(Entry::Directory) if site.found(&path).is_none() => path.with_slash(),
         _ => path,
     };
     match site.entry(path.as_str()) {

@@ -191,7 +191,8 @@ impl SiteRoot {
         slot.touch();
         let is_ready = match &slot.entry {
             Entry::File(asset) if asset.kind == Kind::Page => has_page(&site, path, now_ms),
-            Entry::File(_) | Entry::Directory => true,
+            Entry::File(_) => true,
+            Entry::Directory => is_directory(&site, path, now_ms),
             Entry::Missing => is_missing(&site, path, now_ms),
         };
         is_ready.then(|| Guard::into_inner(site))
@@ -366,19 +367,36 @@ pub fn is_unchanged(asset: &Asset, file: &File) -> io::Result<bool> {
 /// Returns whether all is known that the answer for a path with nothing at it takes: the page whose
 /// name it leaves the ending out of, or that for what is missing.
 fn is_missing(site: &Site, path: &str, now_ms: u64) -> bool {
-    let is_fresh = |path| {
-        let slot = site
-            .slot(path)
-            .filter(|slot| slot.freshness.is_fresh(now_ms));
-        slot.map(|slot| slot.asset().is_some())
-    };
     let html = format!("{path}{}", url_path::HTML);
-    match is_fresh(&html) {
+    let is_not_found_known = || is_file(site, NOT_FOUND, now_ms).is_some();
+    match is_file(site, &html, now_ms) {
         Some(true) => has_page(site, &html, now_ms),
-        Some(false) => is_fresh(NOT_FOUND).is_some(),
+        Some(false) => is_not_found_known(),
         // No directory has another name.
-        None => path.ends_with('/') && is_fresh(NOT_FOUND).is_some(),
+        None => path.ends_with('/') && is_not_found_known(),
     }
+}
+
+/// Returns whether all is known that the answer for a directory without its slash takes: whether it
+/// has a page, or else the page of its name.
+fn is_directory(site: &Site, path: &str, now_ms: u64) -> bool {
+    match is_file(site, &format!("{path}/{}", url_path::INDEX), now_ms) {
+        Some(true) => return true,
+        Some(false) => {}
+        None => return false,
+    }
+    let html = format!("{path}{}", url_path::HTML);
+    match is_file(site, &html, now_ms) {
+        Some(true) => has_page(site, &html, now_ms),
+        is_known => is_known.is_some(),
+    }
+}
+
+/// Returns whether there is a file at a path; `None` if nobody has looked within a second.
+fn is_file(site: &Site, path: &str, now_ms: u64) -> Option<bool> {
+    let slot = site.slot(path)?;
+    let is_fresh = slot.freshness.is_fresh(now_ms);
+    is_fresh.then(|| slot.asset().is_some())
 }
 
 fn has_page(site: &Site, path: &str, now_ms: u64) -> bool {

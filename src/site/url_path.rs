@@ -16,7 +16,7 @@ pub const PATH_BYTES_MAX: usize = 4096;
 pub const TARGET_BYTES_MAX: usize = 16 * 1024;
 
 /// The file that answers for a directory.
-const INDEX: &str = "index.html";
+pub(super) const INDEX: &str = "index.html";
 
 /// The directory whose name may begin with a dot (RFC 8615), as the first segment of a path only.
 const WELL_KNOWN: &str = ".well-known";
@@ -163,6 +163,11 @@ impl UrlPath {
         } else {
             self.clone()
         }
+    }
+
+    /// Returns the path of the page of the directory that the path names, with its slash or without.
+    pub(super) fn index(&self) -> Self {
+        self.with_slash().file()
     }
 
     /// Returns the directory that this file answers for: `/docs/` for `/docs/index.html`.

@@ -24,6 +24,10 @@ const SITE: &str = "
     <!doctype html><p>file.html
     //- /v1.2.html
     <!doctype html><p>v1.2
+    //- /blog.html
+    <!doctype html><link rel=stylesheet href=/a.css><p>blog.html
+    //- /blog/first.html
+    <!doctype html><p>The first
     //- /a.css
     b { color: red }
     //- /404.html
@@ -147,6 +151,53 @@ async fn a_page_without_its_ending_comes_and_goes_with_its_file() {
     std::fs::remove_file(world.path("/new.html")).unwrap();
     world.rest_ms(1100).await;
     check(&mut world, &said).await;
+}
+
+/// Generators write a page beside the directory of what lies below it.
+#[tokio::test(start_paused = true)]
+async fn a_page_beside_a_directory_without_an_index_answers_for_its_name() {
+    let without = [
+        ("/blog", 200, "blog.html"),
+        ("/blog?a=b", 200, "blog.html"),
+        ("/blog.html", 200, "blog.html"),
+        ("/blog/first", 200, "The first"),
+    ];
+    for mut world in [World::new(SITE), listing(), application("/index.html")] {
+        check(&mut world, &without).await;
+    }
+    check(&mut listing(), &[("/blog/", 200, "first.html")]).await;
+    let mut world = World::new(SITE);
+    assert_eq!(world.get("/blog").await.promised(), ["/a.css"]);
+    check(&mut world, &[("/blog/", 404, "Not here")]).await;
+
+    world.write("/blog/index.html", "<!doctype html><p>An index");
+    world.rest_ms(1100).await;
+    let with = [("/blog", 308, "/blog/"), ("/blog/", 200, "An index")];
+    check(&mut world, &with).await;
+    std::fs::remove_file(world.path("/blog/index.html")).unwrap();
+    world.rest_ms(1100).await;
+    check(&mut world, &without).await;
+    world.write("/blog.html", "<!doctype html><p>Another blog.html");
+    world.rest_ms(1100).await;
+    check(&mut world, &[("/blog", 200, "Another")]).await;
+    std::fs::remove_file(world.path("/blog.html")).unwrap();
+    world.rest_ms(1100).await;
+    check(&mut world, &[("/blog", 308, "/blog/")]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_leads_to_a_page_beside_a_directory() {
+    let mut world = World::new(
+        "
+        //- /blog.html
+        <!doctype html><p>blog.html
+        //- /blog/first.html
+        <!doctype html><p>The first
+        //- /_redirects
+        /journal /blog 200
+    ",
+    );
+    check(&mut world, &[("/journal", 200, "blog.html")]).await;
 }
 
 /// `//host/%2e%2e` sends the visitors of eight out of ten servers to `host`, or fails otherwise.

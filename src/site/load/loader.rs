@@ -116,7 +116,8 @@ impl Loader {
             Entry::File(asset) if asset.kind == Kind::Page => {
                 self.confirm_page(path);
             }
-            Entry::File(_) | Entry::Directory => {}
+            Entry::File(_) => {}
+            Entry::Directory => self.look_up_index(path),
             Entry::Missing => {
                 lock(&self.notes).miss(path);
                 if !self.look_up_html(path, &slot) {
@@ -132,6 +133,24 @@ impl Loader {
         let mut own = Site::clone(&site);
         own.put(path, slot);
         Arc::new(own)
+    }
+
+    /// Looks up what answers for a directory that is asked for without its slash: its own page, or
+    /// else the one of its name. That either is missing is kept: there are only so many
+    /// directories.
+    fn look_up_index(&self, directory: &UrlPath) {
+        if self
+            .check(&directory.index(), IfMissing::Keep)
+            .asset()
+            .is_some()
+        {
+            return;
+        }
+        if let Some(html) = directory.with_html()
+            && self.check(&html, IfMissing::Keep).asset().is_some()
+        {
+            self.confirm_page(&html);
+        }
     }
 
     /// Looks up the page whose name a path leaves the ending out of; returns whether there is one.
