@@ -435,15 +435,15 @@ fn send<'a>(
     options: Options,
     moment: &Moment,
 ) -> (Answer, Option<&'a HeaderValue>) {
-    match forms.evaluate(&request.headers) {
-        Ok(()) => {}
+    let asked_for = match forms.evaluate(&request.headers) {
+        Ok(form) => form,
         Err(Unsent::NotModified(tag)) => return (not_modified(asset, tag, options, moment), None),
         Err(Unsent::Failed) => return (plain(StatusCode::PRECONDITION_FAILED, moment), None),
-    }
-    let part = forms.select_for_range(request, moment);
+    };
+    let part = forms.select_for_range(request, asked_for.as_ref(), moment);
     let (form, field) = match part {
         Some((form, field)) => (Some(form), Some(field)),
-        None => (forms.select(), None),
+        None => (asked_for.or_else(|| forms.select()), None),
     };
     let Some(form) = form else {
         return (plain(StatusCode::NOT_ACCEPTABLE, moment), None);

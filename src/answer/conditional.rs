@@ -94,6 +94,21 @@ pub fn evaluate<'a, F: Fn(&[u8]) -> bool>(
     Verdict::Proceed
 }
 
+/// Returns the strong tags, quotes included, that `If-Match` names, if it asks that what is sent has
+/// one of them (RFC 9110 section 13.1.1).
+pub fn if_match(headers: &HeaderMap) -> Option<Vec<&[u8]>> {
+    if !headers.contains_key(header::IF_MATCH) {
+        return None;
+    }
+    let named = tags(headers, header::IF_MATCH).filter_map(|tag| match tag {
+        Tag::Any => Some(None),
+        Tag::Weak(_) => None,
+        Tag::Strong(tag) => Some(Some(tag)),
+    });
+    // Any will do if one of them is `*`.
+    named.collect()
+}
+
 /// Returns what `If-Range` says (RFC 9110 section 13.1.5).
 pub fn if_range(headers: &HeaderMap) -> IfRange<'_> {
     let mut fields = headers.get_all(header::IF_RANGE).iter();

@@ -31,7 +31,7 @@ pub(super) struct Representations<'a> {
 }
 
 /// One form of a file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Representation {
     /// `None`: as it is.
     pub(super) coding: Option<Coding>,
@@ -73,15 +73,23 @@ impl<'a> Representations<'a> {
         }
     }
 
-    /// Evaluates the preconditions of a request. A 304 names the form that the client holds.
-    pub(super) fn evaluate(&self, headers: &HeaderMap) -> Result<(), Unsent> {
+    /// Evaluates the preconditions of a request, and returns the form that they ask for, if they ask
+    /// for any. A 304 names the form that the client holds.
+    pub(super) fn evaluate(&self, headers: &HeaderMap) -> Result<Option<Representation>, Unsent> {
         let validators = Validators {
             is_current: |tag: &[u8]| self.is_current(tag),
             weak: self.asset.weak,
             modified: Some(self.asset.modified),
         };
         match conditional::evaluate(headers, &validators) {
-            Verdict::Proceed => Ok(()),
+            Verdict::Proceed => match conditional::if_match(headers) {
+                None => Ok(None),
+                // What is current may not be held any more, or not yet.
+                Some(tags) => {
+                    let form = tags.into_iter().find_map(|tag| self.named(tag));
+                    form.map(Some).ok_or(Unsent::Failed)
+                }
+            },
             Verdict::Failed => Err(Unsent::Failed),
             Verdict::NotModified(held) => Err(Unsent::NotModified(self.held(held))),
         }
@@ -98,19 +106,25 @@ impl<'a> Representations<'a> {
 
     /// Returns the form to send parts of, and the field that says which; `None` if the whole is to
     /// be sent. Unless the client says what it has already, that is the file as it is: the other
-    /// forms may be made anew between two requests.
+    /// forms may be made anew between two requests. It is no other form than the one that was asked
+    /// for, if any was.
     pub(super) fn select_for_range<'r>(
         &self,
         request: &'r Parts,
+        asked_for: Option<&Representation>,
         moment: &Moment,
     ) -> Option<(Representation, &'r HeaderValue)> {
         let field = range::field(request)?;
         let selected = match conditional::if_range(&request.headers) {
-            IfRange::Absent => self.identity().or_else(|| self.select()),
+            IfRange::Absent => asked_for
+                .cloned()
+                .or_else(|| self.identity())
+                .or_else(|| self.select()),
             IfRange::Tag(tag) => self.named(tag),
             IfRange::Date(date) => self.dated(date, moment),
             IfRange::Never => None,
         };
+        let selected = selected.filter(|form| asked_for.is_none_or(|it| it.tag == form.tag));
         Some((selected?, field))
     }
 

@@ -398,6 +398,66 @@ async fn parts_are_of_the_file_as_it_is_unless_the_client_holds_another_form() {
     assert!(part.status == 206 && part.body == encoded.body[100..200]);
 }
 
+/// RFC 9110 section 13.1.1.
+#[tokio::test(start_paused = true)]
+async fn what_if_match_names_is_the_form_that_is_sent() {
+    let mut world = world();
+    let file = std::fs::read(world.path("/a.css")).unwrap();
+    let encoded = get_warm(&mut world, "/a.css", &[BROWSER]).await;
+    let plain = doors::get(&mut world, "/a.css", &[]).await;
+    let [encoded_tag, plain_tag] = [&encoded, &plain].map(|told| told.header("etag"));
+    assert!(encoded_tag.ends_with("-br11v1\""), "{encoded_tag}");
+    // The quick form that came before it, which is held no more.
+    let gone = encoded_tag.replace("br11", "br5");
+    let either = format!("{gone}, {encoded_tag}");
+    let range = ("range", "bytes=100-199");
+    for (named, coding, bytes) in [
+        (encoded_tag.as_str(), "br", &encoded.body),
+        (&plain_tag, "", &file),
+        (&either, "br", &encoded.body),
+    ] {
+        let named = ("if-match", named);
+        let whole = doors::get(&mut world, "/a.css", &[BROWSER, named]).await;
+        assert_eq!(
+            (whole.status, whole.header("content-encoding")),
+            (200, coding.into())
+        );
+        assert!(whole.body == *bytes, "{named:?}");
+        let part = doors::get(&mut world, "/a.css", &[BROWSER, range, named]).await;
+        assert_eq!(
+            (part.status, part.header("content-encoding")),
+            (206, coding.into())
+        );
+        assert!(part.body == bytes[100..200], "{named:?}");
+    }
+    let any = [BROWSER, range, ("if-match", "*")];
+    let part = doors::get(&mut world, "/a.css", &any).await;
+    assert!(part.status == 206 && part.body == file[100..200]);
+    for fields in [
+        &[BROWSER, ("if-match", &gone)][..],
+        &[BROWSER, ("if-match", &gone), range],
+        &[
+            BROWSER,
+            ("if-match", &gone),
+            range,
+            ("if-range", &plain_tag),
+        ],
+        &[("accept-encoding", "gzip"), ("if-match", &encoded_tag)],
+    ] {
+        let told = doors::get(&mut world, "/a.css", fields).await;
+        assert_eq!((told.status, told.body.len()), (412, 0), "{fields:?}");
+    }
+    // A part of a form other than what must be sent is no part of that.
+    let other = [
+        BROWSER,
+        range,
+        ("if-match", &encoded_tag),
+        ("if-range", &plain_tag),
+    ];
+    let told = doors::get(&mut world, "/a.css", &other).await;
+    assert!(told.status == 200 && told.body == encoded.body);
+}
+
 /// Lays a sidecar beside a file, modified so many seconds after it.
 fn lay_beside(world: &World, path: &str, extension: &str, content: &[u8], later_s: i64) {
     let original = std::fs::metadata(world.path(path))
