@@ -653,7 +653,13 @@ fn head(asset: &Asset, form: &Representation, policy: &Policy, moment: &Moment) 
     headers.reserve(10);
     headers.insert(header::CONTENT_TYPE, asset.media_type.clone());
     form.describe(headers);
-    headers.insert(header::LAST_MODIFIED, asset.last_modified.clone());
+    // What is to come cannot have happened (RFC 9110 section 8.8.2.1).
+    let last_modified = if asset.modified > moment.now {
+        &moment.date
+    } else {
+        &asset.last_modified
+    };
+    headers.insert(header::LAST_MODIFIED, last_modified.clone());
     headers.insert(header::CACHE_CONTROL, policy.cache_control(asset));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers.insert(header::DATE, moment.date.clone());

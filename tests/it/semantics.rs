@@ -1,6 +1,7 @@
 //! HTTP over the site: methods, validators, redirects, what is not there, odd paths.
 
 use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
 
 use crate::client::{Ask, Response};
 use crate::world::{World, slow};
@@ -403,4 +404,20 @@ async fn a_file_that_shrinks_while_it_is_sent_is_reset_never_padded() {
     // The connection goes on.
     world.rest_ms(3_000).await;
     assert_eq!(world.get("/large.bin").await.answer().body.len(), 1_000_000);
+}
+
+/// RFC 9110 section 8.8.2.1.
+#[tokio::test(start_paused = true)]
+async fn nothing_was_modified_later_than_now() {
+    let mut world = World::new(SITE);
+    let ahead = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+    let file = std::fs::File::open(world.path("/a.css")).unwrap();
+    file.set_modified(ahead).unwrap();
+    let response = world.get("/a.css").await;
+    assert_eq!(response.header("last-modified"), response.header("date"));
+    let earlier = world.get("/data.json").await;
+    assert_ne!(earlier.header("last-modified"), earlier.header("date"));
+    // Nobody knows when it really was modified, so only its tag says that it was not.
+    let since = [("if-modified-since", response.header("date"))];
+    assert_eq!(world.get_with("/a.css", &since).await.status(), 200);
 }
