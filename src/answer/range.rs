@@ -162,6 +162,9 @@ pub(super) fn apply(answer: &mut Answer, field: &HeaderValue, content: ContentHa
     let length = answer.body.length();
     match ranges(field.as_bytes(), length) {
         Ranges::Whole => {}
+        // What stands between the parts is not encoded, and the field would be said of it too (RFC
+        // 9110 section 8.4).
+        Ranges::Multiple(_) if answer.head.headers().contains_key(header::CONTENT_ENCODING) => {}
         Ranges::Unsatisfiable => {
             *answer.head.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
             let headers = answer.head.headers_mut();

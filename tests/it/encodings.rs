@@ -458,6 +458,35 @@ async fn what_if_match_names_is_the_form_that_is_sent() {
     assert!(told.status == 200 && told.body == encoded.body);
 }
 
+/// What `Content-Encoding` says is said of all bytes that are sent (RFC 9110 section 8.4), and what
+/// stands between parts is not encoded.
+#[tokio::test(start_paused = true)]
+async fn several_ranges_of_an_encoded_form_are_answered_with_all_of_it() {
+    let mut world = world();
+    let encoded = get_warm(&mut world, "/a.css", &[BROWSER]).await;
+    let several = ("range", "bytes=0-9,200-209");
+    let of_it = ("if-range", &*encoded.header("etag"));
+    let only = ("accept-encoding", "br, identity;q=0");
+    for fields in [
+        [BROWSER, several, of_it],
+        [only, several, of_it],
+        [only, several, only],
+    ] {
+        let told = doors::get(&mut world, "/a.css", &fields).await;
+        assert_eq!(
+            (told.status, told.header("content-encoding")),
+            (200, "br".into())
+        );
+        assert_eq!(told.header("content-type"), "text/css; charset=utf-8");
+        assert!(told.body == encoded.body);
+    }
+    let plain = doors::get(&mut world, "/a.css", &[BROWSER, several]).await;
+    assert_eq!(
+        (plain.status, plain.header("content-encoding")),
+        (206, String::new())
+    );
+}
+
 /// Lays a sidecar beside a file, modified so many seconds after it.
 fn lay_beside(world: &World, path: &str, extension: &str, content: &[u8], later_s: i64) {
     let original = std::fs::metadata(world.path(path))
