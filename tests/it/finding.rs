@@ -2,6 +2,7 @@
 //! directories.
 
 use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
 
 use forerun::answer::Policy;
 use forerun::site::UrlPath;
@@ -500,4 +501,41 @@ async fn a_listing_is_kept_for_a_second() {
     std::fs::remove_dir_all(world.path("/docs")).unwrap();
     world.rest_ms(1100).await;
     assert_eq!(world.get("/docs/").await.status(), 404);
+}
+
+/// Times of modification are whatever anybody has set.
+#[tokio::test(start_paused = true)]
+async fn a_directory_is_listed_whenever_it_was_modified() {
+    let mut world = listing();
+    for (path, modified) in [
+        (
+            "/docs/sub",
+            SystemTime::UNIX_EPOCH - Duration::from_millis(5_500),
+        ),
+        (
+            "/docs/A.txt",
+            SystemTime::UNIX_EPOCH - Duration::from_millis(5_500),
+        ),
+        // No file system counts so far but those that are in memory, or keep 64 bits.
+        (
+            "/docs/far",
+            SystemTime::UNIX_EPOCH + Duration::from_secs(400_000_000_000),
+        ),
+    ] {
+        let path = world.path(path);
+        if !path.exists() {
+            std::fs::create_dir(&path).unwrap();
+        }
+        let file = std::fs::File::open(path).unwrap();
+        file.set_modified(modified).unwrap();
+    }
+    let json = [("accept", "application/json")];
+    let listed = world.get_with("/docs/", &json).await;
+    assert_eq!(listed.status(), 200);
+    let told: serde_json::Value = serde_json::from_str(listed.text()).unwrap();
+    for entry in told["entries"].as_array().unwrap() {
+        if entry["name"] == "sub" || entry["name"] == "A.txt" {
+            assert_eq!(entry["modified"], "1970-01-01T00:00:00Z", "{entry}");
+        }
+    }
 }

@@ -183,13 +183,16 @@ impl Disk {
         })
     }
 
-    /// Returns when what is at a path was last modified.
+    /// Returns when what is at a path was last modified, as far as an HTTP date can name it.
     pub(super) fn modified(&self, path: &UrlPath) -> io::Result<SystemTime> {
         if self.follow_symlinks {
-            return std::fs::metadata(self.path.join(path.relative()))?.modified();
+            let metadata = std::fs::metadata(self.path.join(path.relative()))?;
+            return Ok(nameable(metadata.mtime(), metadata.mtime_nsec()));
         }
         self.beneath(path, |root, relative| {
-            Ok(root.metadata(relative)?.modified()?.into_std())
+            use cap_std::fs::MetadataExt;
+            let metadata = root.metadata(relative)?;
+            Ok(nameable(metadata.mtime(), metadata.mtime_nsec()))
         })
     }
 
@@ -288,7 +291,7 @@ impl Identity {
     /// Returns the modification time, as far as an HTTP date can name it.
     pub(in crate::site) fn modified(&self) -> SystemTime {
         let (seconds, nanoseconds) = self.modified;
-        time(seconds.clamp(0, HTTP_DATE_MAX_S), nanoseconds)
+        nameable(seconds, nanoseconds)
     }
 
     /// Returns a name for the bytes of a file too large to be hashed.
@@ -329,6 +332,11 @@ fn refusal(path: &Path, error: io::Error) -> SiteError {
             source: error,
         },
     }
+}
+
+/// Returns a time, or the nearest to it that an HTTP date can name: anybody sets any.
+fn nameable(seconds: i64, nanoseconds: i64) -> SystemTime {
+    time(seconds.clamp(0, HTTP_DATE_MAX_S), nanoseconds)
 }
 
 fn time(seconds: i64, nanoseconds: i64) -> SystemTime {
