@@ -15,6 +15,8 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::limits::{PIECE_LENGTH_MAX, PIECE_LENGTH_MIN, Part};
+use crate::site::ContentHash;
+use crate::site::load::{CHANGED, OpenFile, Since};
 
 /// Bytes of files that the bodies of a connection hold together, once they know of each other.
 pub const READ_BYTES: u64 = 1 << 20;
@@ -33,10 +35,12 @@ pub enum Source {
 /// What is left of a file.
 #[derive(Debug)]
 pub struct FileSource {
-    file: Arc<File>,
+    file: Arc<OpenFile>,
     at: u64,
     end: u64,
     piece: Bytes,
+    /// What was read first, unless that was all.
+    first: Option<First>,
     /// Bytes read at once.
     read_length: u64,
     /// Counts the piece among all that is held for peers.
@@ -44,14 +48,22 @@ pub struct FileSource {
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
+/// Bytes that were read of a file, by which an append is told from other bytes.
+#[derive(Debug, Clone)]
+struct First {
+    range: Range<u64>,
+    content_hash: ContentHash,
+}
+
 impl Source {
     /// Returns a source of some bytes of an open file; what it holds of them counts in `part`.
-    pub fn file(file: Arc<File>, range: Range<u64>, part: Part) -> Self {
+    pub fn file(file: Arc<OpenFile>, range: Range<u64>, part: Part) -> Self {
         Self::File(FileSource {
             file,
             at: range.start,
             end: range.end,
             piece: Bytes::new(),
+            first: None,
             read_length: PIECE_LENGTH_MAX as u64,
             part,
             reading: None,
@@ -125,7 +137,8 @@ impl Source {
     /// Takes between 1 and `most` bytes, or none if none are left; pending while the disk is read.
     ///
     /// # Errors
-    /// The file cannot be read, or is shorter than it was.
+    /// The file cannot be read, is shorter than it was, or holds other bytes by the time that its
+    /// last ones are taken.
     pub fn poll_take(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
         match self {
             Self::Memory(bytes) => Poll::Ready(Ok(bytes.split_to(most.min(bytes.len())))),
@@ -148,7 +161,14 @@ impl FileSource {
     fn poll_take(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
         if self.piece.is_empty() && self.at < self.end {
             self.piece = ready!(self.poll_read(cx, most))?;
-            self.at += self.piece.len() as u64;
+            let end = self.at + self.piece.len() as u64;
+            if self.first.is_none() && end < self.end {
+                self.first = Some(First {
+                    range: self.at..end,
+                    content_hash: ContentHash::of(&self.piece),
+                });
+            }
+            self.at = end;
         }
         let taken = self.piece.split_to(most.min(self.piece.len()));
         self.part.set(self.piece.len());
@@ -157,7 +177,8 @@ impl FileSource {
 
     /// Reads the next piece: at once if the system has it in memory, as it nearly always has, else
     /// on a blocking thread. Pieces of `most` are cut from it, and none of them is a scrap but the
-    /// file's last.
+    /// file's last. Before that is given, the file is looked at: what was read at different times
+    /// must belong together.
     fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
         let (at, left) = (self.at, self.end - self.at);
         let mut length = self.read_length.min(left);
@@ -165,13 +186,21 @@ impl FileSource {
             length -= length.checked_rem(most as u64).unwrap_or_default();
         }
         if self.reading.is_none()
-            && let Some(piece) = read_cached(&self.file, at, length)
+            && let Some(piece) = read_cached(self.file.file(), at, length)
+            && (at + (piece.len() as u64) < self.end || self.file.since_opened()? == Since::Same)
         {
             return Poll::Ready(Ok(piece));
         }
         let reading = self.reading.get_or_insert_with(|| {
-            let file = Arc::clone(&self.file);
-            tokio::task::spawn_blocking(move || read_piece(&file, at, length))
+            let (file, first) = (Arc::clone(&self.file), self.first.clone());
+            let is_last = length == left;
+            tokio::task::spawn_blocking(move || {
+                let piece = read_piece(file.file(), at, length)?;
+                if is_last {
+                    check_bytes(&file, first)?;
+                }
+                Ok(piece)
+            })
         });
         let read = ready!(Pin::new(reading).poll(cx));
         self.reading = None;
@@ -202,4 +231,28 @@ fn read_piece(file: &File, at: u64, length: u64) -> io::Result<Bytes> {
     let mut piece = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     file.read_exact_at(&mut piece, at)?;
     Ok(piece.into())
+}
+
+/// Returns an error if a file has other bytes than were read of it.
+fn check_bytes(file: &OpenFile, first: Option<First>) -> io::Result<()> {
+    let is_as_read = match (file.since_opened()?, first) {
+        (Since::Same, _) | (Since::Grown, None) => true,
+        // It was appended to, as a log is, or overwritten with more.
+        (
+            Since::Grown,
+            Some(First {
+                range,
+                content_hash,
+            }),
+        ) => {
+            let again = read_piece(file.file(), range.start, range.end - range.start)?;
+            ContentHash::of(&again) == content_hash
+        }
+        (Since::Other, _) => false,
+    };
+    if is_as_read {
+        Ok(())
+    } else {
+        Err(CHANGED.into())
+    }
 }

@@ -26,7 +26,6 @@ mod refresh;
 mod tests;
 mod walk;
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,7 +36,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use disk::Found;
-pub use disk::Identity;
+pub use disk::{Identity, OpenFile, Since};
 use flights::Boarding;
 pub use list::NAMES_MAX;
 use loader::Loader;
@@ -298,11 +297,11 @@ impl SiteRoot {
     ///
     /// # Errors
     /// Of kind [`CHANGED`] if it is not: prepare the path again, which will then look at the disk.
-    pub fn reader(&self, asset: &Asset) -> io::Result<File> {
+    pub fn reader(&self, asset: &Asset) -> io::Result<OpenFile> {
         if let Found::File((file, identity)) = self.loader.disk.open_file(&asset.path)?
             && asset.identity == Some(identity)
         {
-            return Ok(file);
+            return Ok(OpenFile::new(file, identity));
         }
         self.loader.expire(asset);
         Err(CHANGED.into())
@@ -353,15 +352,6 @@ impl SiteRoot {
             _ => site.without_page(path),
         }
     }
-}
-
-/// Returns whether an open file still is what an asset describes: whoever streamed from it learns
-/// afterwards whether the bytes belonged together.
-///
-/// # Errors
-/// The file cannot be looked at.
-pub fn is_unchanged(asset: &Asset, file: &File) -> io::Result<bool> {
-    Ok(asset.identity == Some(Identity::of(file)?))
 }
 
 /// Returns whether all is known that the answer for a path with nothing at it takes: the page whose

@@ -421,3 +421,49 @@ async fn nothing_was_modified_later_than_now() {
     let since = [("if-modified-since", response.header("date"))];
     assert_eq!(world.get_with("/a.css", &since).await.status(), 200);
 }
+
+/// Sends a large file over a slow link while something happens to it.
+async fn send_while(happens: impl FnOnce(&std::path::Path)) -> Result<Vec<u8>, h2::Error> {
+    let site = "
+        //- /large.bin size=2000000
+    ";
+    let mut world = World::new(site)
+        .site(|site| site.memory_file_bytes_max = 100_000)
+        .link(slow(10, 25));
+    let pending = world.start("/large.bin").await;
+    world.rest_ms(500).await;
+    happens(&world.path("/large.bin"));
+    let response = world.wait(pending).await;
+    response.answer.map(|answer| answer.body.to_vec())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_overwritten_while_it_is_sent_is_reset() {
+    let overwrite = |path: &std::path::Path| {
+        let length = std::fs::metadata(path).unwrap().len();
+        let content = vec![b'n'; usize::try_from(length).unwrap()];
+        std::fs::write(path, content).unwrap();
+    };
+    let sent = send_while(overwrite).await.map(|sent| sent.len());
+    let error = sent.unwrap_err();
+    assert!(error.is_reset(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_replaced_or_appended_to_while_it_is_sent_is_sent_as_it_was() {
+    let mut before = Vec::new();
+    let replace = |path: &std::path::Path| {
+        before = std::fs::read(path).unwrap();
+        let newer = path.with_extension("new");
+        std::fs::write(&newer, "newer").unwrap();
+        std::fs::rename(newer, path).unwrap();
+    };
+    let sent = send_while(replace).await.unwrap();
+    assert!(sent == before);
+    let append = |path: &std::path::Path| {
+        let mut file = std::fs::File::options().append(true).open(path).unwrap();
+        std::io::Write::write_all(&mut file, b"more").unwrap();
+    };
+    let sent = send_while(append).await.unwrap();
+    assert!(sent == before);
+}

@@ -4,6 +4,7 @@
 //! Knows nothing of snapshots. What lies outside the root, is no regular file, or cannot be there
 //! is nothing at all to it; errors are those of a disk that fails.
 
+use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
@@ -61,6 +62,24 @@ pub struct Identity {
     pub(in crate::site) length: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+}
+
+/// A file of a site that is open, to be sent from disk.
+#[derive(Debug)]
+pub struct OpenFile {
+    file: File,
+    opened: Identity,
+}
+
+/// What became of the bytes of an open file, as far as that can be told without reading them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// They are what they were.
+    Same,
+    /// There are more: they are what they were if those were appended.
+    Grown,
+    /// They are others, or fewer.
+    Other,
 }
 
 /// What is found at a path.
@@ -318,6 +337,32 @@ impl Identity {
         // A change in the future is a clock that differs from ours, by who knows how much.
         let age = now.duration_since(time(seconds.max(0), nanoseconds));
         age.map_or(true, |age| age < TIMESTAMP_STEP_MAX)
+    }
+}
+
+impl OpenFile {
+    pub(super) fn new(file: File, opened: Identity) -> Self {
+        Self { file, opened }
+    }
+
+    /// Returns the file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Returns what became of its bytes since it was opened.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn since_opened(&self) -> io::Result<Since> {
+        let (opened, now) = (self.opened, Identity::of(&self.file)?);
+        // The change time says nothing here: it tells of a new mode, and of another file that has
+        // taken its name, as well.
+        Ok(match now.length.cmp(&opened.length) {
+            Ordering::Equal if now.modified == opened.modified => Since::Same,
+            Ordering::Greater => Since::Grown,
+            Ordering::Equal | Ordering::Less => Since::Other,
+        })
     }
 }
 
