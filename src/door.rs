@@ -303,16 +303,18 @@ impl Service {
         live.filter(|_| answer::live::is_reserved(request.uri.path()))
     }
 
-    /// Opens a streamed file on a blocking thread.
+    /// Opens a streamed file on a blocking thread; `tries` is how often it was for this request.
     ///
     /// # Errors
     /// It cannot be opened, or is no longer the file that was described.
-    pub async fn open(self: Arc<Self>, streamed: Streamed) -> io::Result<Source> {
+    pub async fn open(self: Arc<Self>, streamed: Streamed, tries: usize) -> io::Result<Source> {
         let Streamed { asset, pieces } = streamed;
         let buffers = Arc::clone(&self.buffers);
-        let file = tokio::task::spawn_blocking(move || self.site.reader(&asset))
-            .await
-            .map_err(io::Error::other)??;
+        let opening = tokio::task::spawn_blocking(move || match tries {
+            0 => self.site.reader(&asset),
+            _ => self.site.reader_of_log(&asset),
+        });
+        let file = opening.await.map_err(io::Error::other)??;
         let file = Arc::new(file);
         Ok(Source::joined(pieces.into_iter().map(
             |piece| match piece {

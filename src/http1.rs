@@ -288,7 +288,7 @@ async fn respond(
                 Content::Source(Source::joined(pieces.into_iter().map(Source::Memory)))
             }
             Body::Feed { hub, after } => Content::Feed(Box::new(Feed::new(hub, after).into())),
-            Body::Streamed(streamed) => match Arc::clone(&service).open(streamed).await {
+            Body::Streamed(streamed) => match Arc::clone(&service).open(streamed, tries).await {
                 Ok(source) => Content::Source(source),
                 Err(_) if door::may_reopen(tries) => {
                     tries += 1;

@@ -298,8 +298,31 @@ impl SiteRoot {
     /// # Errors
     /// Of kind [`CHANGED`] if it is not: prepare the path again, which will then look at the disk.
     pub fn reader(&self, asset: &Asset) -> io::Result<OpenFile> {
+        self.reader_if(asset, |described, found| described == found)
+    }
+
+    /// Opens a file that is streamed and changes faster than it is described and opened, as a log
+    /// does: it may have grown since. Whoever asks has just been told that it had [`CHANGED`], so
+    /// that it was described anew: one that is replaced once in a while is not taken for another.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// As for [`Self::reader`]; also if the file is not being written.
+    pub fn reader_of_log(&self, asset: &Asset) -> io::Result<OpenFile> {
+        self.reader_if(asset, |described, found| {
+            described == found || asset.weak && found.may_be_grown_from(&described)
+        })
+    }
+
+    fn reader_if(
+        &self,
+        asset: &Asset,
+        is_it: impl FnOnce(Identity, Identity) -> bool,
+    ) -> io::Result<OpenFile> {
         if let Found::File((file, identity)) = self.loader.disk.open_file(&asset.path)?
-            && asset.identity == Some(identity)
+            && asset
+                .identity
+                .is_some_and(|described| is_it(described, identity))
         {
             return Ok(OpenFile::new(file, identity));
         }

@@ -1,5 +1,8 @@
 //! Defects of ours, and of the disk: whoever meets one is told so, and nobody else notices.
 
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -103,4 +106,47 @@ async fn the_same_over_http1() {
     "GET /gone.png HTTP/1.1" 500 0
     "GET /bad.html HTTP/1.1" 500 0
     "#);
+}
+
+thread_local! {
+    /// A file that is written to whenever something is answered.
+    static LOG: RefCell<PathBuf> = RefCell::default();
+}
+
+/// Answers, and then adds a line to what is described in the answer.
+fn logging(
+    request: &Parts,
+    peer: &Peer<'_>,
+    site: &Site,
+    options: Options,
+    moment: &Moment,
+) -> Answer {
+    let answer = answer::answer(request, peer, site, options, moment);
+    let path = LOG.with_borrow(Clone::clone);
+    let mut log = std::fs::File::options().append(true).open(path).unwrap();
+    log.write_all(b"a line\n").unwrap();
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_file_that_is_appended_to_all_the_time_is_sent_as_far_as_it_was_described() {
+    let mut world = World::new(SITE)
+        .site(|site| site.memory_file_bytes_max = 1_000)
+        .handler(logging);
+    let path = world.path("/large.png");
+    LOG.set(path.clone());
+    // Only just written.
+    let mut file = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &file).unwrap();
+    let over_h2 = world.get("/large.png").await;
+    assert_eq!(over_h2.status(), 200);
+    let sent = over_h2.answer().body.clone();
+    let lines = (sent.len() - file.len()) / 7;
+    file.extend(b"a line\n".repeat(lines));
+    assert!(sent == file);
+    assert!(over_h2.header("etag").starts_with("W/"));
+    let over_h1 = world
+        .say_bytes("GET /large.png HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .await;
+    assert!(over_h1.starts_with(b"HTTP/1.1 200 "));
 }

@@ -224,7 +224,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 self.write(cx, &asked.request, asked.respond, answer, Some(source));
             }
             Body::Streamed(streamed) => {
-                let opening = Arc::clone(&self.service).open(streamed.clone());
+                let service = Arc::clone(&self.service);
+                let opening = service.open(streamed.clone(), asked.reopened);
                 self.preparing.push(Box::pin(async move {
                     let source = opening.await;
                     Prepared::File(asked, Box::new(answer), source)

@@ -313,6 +313,12 @@ impl Identity {
         nameable(seconds, nanoseconds)
     }
 
+    /// Returns whether this may be what another was before something was appended to it.
+    pub(super) fn may_be_grown_from(&self, before: &Self) -> bool {
+        let is_same_file = (self.device, self.inode) == (before.device, before.inode);
+        is_same_file && self.length > before.length
+    }
+
     /// Returns a name for the bytes of a file too large to be hashed.
     pub(in crate::site) fn content_hash(&self) -> ContentHash {
         let mut bytes = b"identity".to_vec();

@@ -456,6 +456,31 @@ async fn an_open_file_tells_what_became_of_its_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_may_have_grown_by_the_time_that_it_is_opened() {
+    let directory = Directory::new(&[("log", "0123456789a")]);
+    let root = open(SiteOptions {
+        memory_file_bytes_max: 10,
+        ..directory.options()
+    });
+    let site = root.prepare(&path("/log")).await;
+    let described = site.asset("/log").unwrap();
+    root.reader_of_log(described).unwrap();
+    directory.write("log", "0123456789a and more");
+    assert_eq!(root.reader(described).unwrap_err().kind(), CHANGED);
+    root.reader_of_log(described).unwrap();
+
+    // One that nobody is writing has a strong tag, and that names these bytes alone.
+    let mut strong = described.unread();
+    strong.weak = false;
+    assert_eq!(root.reader_of_log(&strong).unwrap_err().kind(), CHANGED);
+    directory.write("log", "0123");
+    assert_eq!(root.reader_of_log(described).unwrap_err().kind(), CHANGED);
+    directory.write("newer", "0123456789a and more");
+    fs::rename(directory.path.join("newer"), directory.path.join("log")).unwrap();
+    assert_eq!(root.reader_of_log(described).unwrap_err().kind(), CHANGED);
+}
+
+#[tokio::test(start_paused = true)]
 async fn memory_is_bounded_and_what_is_asked_for_comes_back() {
     let directory = Directory::new(&[("a", "0123456789"), ("b", "0123456789"), ("c", "012345678")]);
     let root = open(SiteOptions {
