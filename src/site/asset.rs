@@ -14,7 +14,7 @@ use http::HeaderValue;
 use super::digest::Digest;
 use super::encodings::{self, ENCODED_BYTES_MAX, ENCODED_BYTES_MIN, Encodings};
 use super::load::Identity;
-use super::media::media_type;
+use super::media::{Known, media_type};
 use super::{UrlPath, links};
 
 /// A file of the site, as it was when last read.
@@ -108,29 +108,44 @@ pub enum Links {
     None,
 }
 
+/// What was read of a file.
+enum Read<'a> {
+    Whole(Bytes),
+    /// It is to be streamed.
+    Opening(&'a [u8]),
+}
+
 impl Asset {
     /// Returns a file that exists in memory only, last modified in 1970.
     pub fn in_memory(path: UrlPath, content: Bytes) -> Self {
-        Self::new(path, Some(content), None, false)
+        Self::new(path, Read::Whole(content), None, false)
     }
 
     /// Returns a file that was read from disk.
     pub(super) fn read(path: UrlPath, content: Bytes, identity: Identity, recent: bool) -> Self {
-        Self::new(path, Some(content), Some(identity), recent)
+        Self::new(path, Read::Whole(content), Some(identity), recent)
     }
 
-    /// Returns a file on disk that is streamed from there.
-    pub(super) fn streamed(path: UrlPath, identity: Identity, recent: bool) -> Self {
-        Self::new(path, None, Some(identity), recent)
-    }
-
-    fn new(
+    /// Returns a file on disk that is streamed from there, and begins with some bytes.
+    pub(super) fn streamed(
         path: UrlPath,
-        content: Option<Bytes>,
-        identity: Option<Identity>,
+        opening: &[u8],
+        identity: Identity,
         recent: bool,
     ) -> Self {
-        let (media_type, kind) = media_type(path.name(), content.as_deref());
+        Self::new(path, Read::Opening(opening), Some(identity), recent)
+    }
+
+    fn new(path: UrlPath, read: Read<'_>, identity: Option<Identity>, recent: bool) -> Self {
+        let known = match &read {
+            Read::Whole(content) => Known::Whole(content),
+            Read::Opening(opening) => Known::Opening(opening),
+        };
+        let (media_type, kind) = media_type(path.name(), known);
+        let content = match read {
+            Read::Whole(content) => Some(content),
+            Read::Opening(_) => None,
+        };
         let content_hash = match (&content, &identity) {
             (Some(content), _) => ContentHash::of(content),
             (None, Some(identity)) => identity.content_hash(),

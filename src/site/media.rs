@@ -25,20 +25,50 @@ const CORRECTIONS: &[(&str, &str)] = &[
 /// Sent where nothing is known: browsers offer to save it.
 const UNKNOWN: &str = "application/octet-stream";
 
+/// What is known of a file's bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Known<'a> {
+    /// All of them.
+    Whole(&'a [u8]),
+    /// Those that it begins with.
+    Opening(&'a [u8]),
+}
+
+impl Known<'_> {
+    fn is_utf8(self) -> bool {
+        match self {
+            Self::Whole(bytes) => std::str::from_utf8(bytes).is_ok(),
+            // A character may be cut at the end.
+            Self::Opening(bytes) => std::str::from_utf8(bytes)
+                .err()
+                .is_none_or(|error| error.error_len().is_none()),
+        }
+    }
+}
+
 /// Returns the `Content-Type` of a file called `name`, and what it is to the link graph.
 ///
 /// Text is UTF-8 unless its content says otherwise: then the charset is left to the document, since
 /// one in the header would overrule what it declares (HTML, section 13.2.3.2).
-pub(super) fn media_type(name: &str, content: Option<&[u8]>) -> (HeaderValue, Kind) {
+pub(super) fn media_type(name: &str, known: Known<'_>) -> (HeaderValue, Kind) {
     let essence = essence(name);
     let kind = kind(essence);
-    let is_utf8 = content.is_none_or(|bytes| std::str::from_utf8(bytes).is_ok());
-    let value = if essence.starts_with("text/") && is_utf8 {
+    let value = if essence.starts_with("text/") && known.is_utf8() {
         HeaderValue::try_from(format!("{essence}; charset=utf-8"))
     } else {
         HeaderValue::try_from(essence)
     };
     (value.unwrap_or(HeaderValue::from_static(UNKNOWN)), kind)
+}
+
+/// Returns whether the `Content-Type` of a file called `name` depends on its bytes.
+pub(super) fn is_text(name: &str) -> bool {
+    essence(name).starts_with("text/")
+}
+
+/// Returns whether a file called `name` is an HTML document.
+pub(super) fn is_page(name: &str) -> bool {
+    kind(essence(name)) == Kind::Page
 }
 
 fn essence(name: &str) -> &'static str {
@@ -73,7 +103,7 @@ mod tests {
 
     #[track_caller]
     fn check(name: &str, expected: &str, expected_kind: Kind) {
-        let (value, kind) = media_type(name, None);
+        let (value, kind) = media_type(name, Known::Opening(b""));
         assert_eq!(
             (value.to_str().unwrap(), kind),
             (expected, expected_kind),
@@ -113,8 +143,23 @@ mod tests {
 
     #[test]
     fn text_in_another_encoding_names_its_own_charset() {
-        let charset = |content: &[u8]| media_type("a.html", Some(content)).0;
+        let charset = |content: &[u8]| media_type("a.html", Known::Whole(content)).0;
         assert_eq!(charset(b"gr\xc3\xbcn"), "text/html; charset=utf-8");
         assert_eq!(charset(b"<meta charset=iso-8859-1>gr\xfcn"), "text/html");
+        assert_eq!(charset(b"gr\xc3"), "text/html");
+    }
+
+    #[test]
+    fn what_text_begins_with_may_end_within_a_letter() {
+        let charset = |opening: &[u8]| media_type("a.html", Known::Opening(opening)).0;
+        for cut in ["\u{fc}", "\u{20ac}", "\u{1f600}"] {
+            for length in 0..=cut.len() {
+                let opening = &cut.as_bytes()[..length];
+                assert_eq!(charset(opening), "text/html; charset=utf-8", "{opening:?}");
+            }
+        }
+        assert_eq!(charset(b"gr\xfcn"), "text/html");
+        // A letter of Latin 1 that begins one of UTF-8, which does not go on.
+        assert_eq!(charset(b"\xc3 "), "text/html");
     }
 }

@@ -86,6 +86,40 @@ async fn text_says_its_charset() {
     }
 }
 
+/// What is streamed is not read before, but for how it begins.
+#[tokio::test(start_paused = true)]
+async fn large_text_in_another_encoding_names_its_own_charset() {
+    let mut world = World::new(SITE).site(|site| site.memory_file_bytes_max = 1_000);
+    let declared = b"<!doctype html><meta charset=windows-1252><p>gr\xfcn".to_vec();
+    let filled = |mut content: Vec<u8>, with: &str| {
+        content.extend(with.repeat(50_000).bytes());
+        content
+    };
+    for (name, content, media_type) in [
+        ("/old.html", filled(declared, " "), "text/html"),
+        // However a block of it ends, that is within a letter for one of the two.
+        (
+            "/a.html",
+            filled(Vec::new(), "\u{fc}"),
+            "text/html; charset=utf-8",
+        ),
+        (
+            "/b.html",
+            filled(b"b".to_vec(), "\u{fc}"),
+            "text/html; charset=utf-8",
+        ),
+        (
+            "/c.bin",
+            filled(b"\xfc".to_vec(), " "),
+            "application/octet-stream",
+        ),
+    ] {
+        std::fs::write(world.path(name), content).unwrap();
+        let told = world.get(name).await;
+        assert_eq!(told.header("content-type"), media_type, "{name}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn head_is_get_without_the_body() {
     let mut world = World::new(SITE);

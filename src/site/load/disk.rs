@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -21,7 +21,7 @@ use rustix::io::Errno;
 
 use super::{SiteError, SiteOptions};
 use crate::site::asset::Asset;
-use crate::site::{ContentHash, UrlPath};
+use crate::site::{ContentHash, UrlPath, media};
 
 /// How often a file is read again that changes while it is read.
 const READ_TRIES: usize = 3;
@@ -32,6 +32,10 @@ const TIMESTAMP_STEP_MAX: Duration = Duration::from_secs(2);
 
 /// The last second that an HTTP date can name: the end of the year 9999.
 const HTTP_DATE_MAX_S: i64 = 253_402_300_799;
+
+/// What is read of text that is streamed, to tell in which encoding it is: enough for whoever writes
+/// in another than UTF-8 to show it.
+const OPENING_BYTES: usize = 64 * 1024;
 
 /// A FIFO must not wait for its writer, a terminal must not become ours.
 const OPEN_FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
@@ -162,7 +166,7 @@ impl Disk {
             tries += 1;
             let recent = identity.is_recent(SystemTime::now());
             if identity.length > bytes_max {
-                return Ok(Found::File(Asset::streamed(path.clone(), identity, recent)));
+                return describe(path, &file, identity, recent).map(Found::File);
             }
             if let Some(content) = read_whole(&mut file, identity)? {
                 return Ok(Found::File(Asset::read(
@@ -174,7 +178,7 @@ impl Disk {
             }
             // It changes faster than it can be read, as a log does: stream it.
             if tries == READ_TRIES {
-                return Ok(Found::File(Asset::streamed(path.clone(), identity, true)));
+                return describe(path, &file, identity, true).map(Found::File);
             }
         }
     }
@@ -411,6 +415,17 @@ fn read_whole(file: &mut File, identity: Identity) -> io::Result<Option<Bytes>> 
     file.take(identity.length + 1).read_to_end(&mut content)?;
     let is_whole = content.len() == length && Identity::of(file)? == identity;
     Ok(is_whole.then(|| content.into()))
+}
+
+/// Describes a file that is to be streamed: of text, what it begins with is read.
+fn describe(path: &UrlPath, file: &File, identity: Identity, recent: bool) -> io::Result<Asset> {
+    let mut opening = Vec::new();
+    if media::is_text(path.name()) {
+        opening.resize(OPENING_BYTES, 0);
+        let read = file.read_at(&mut opening, 0)?;
+        opening.truncate(read);
+    }
+    Ok(Asset::streamed(path.clone(), &opening, identity, recent))
 }
 
 #[expect(clippy::cast_possible_wrap, reason = "flags are small positive bits")]

@@ -34,7 +34,7 @@ impl Disk {
                 if !name.starts_with('.') {
                     self.walk(&format!("{directory}{name}/"), depth + 1, pages)?;
                 }
-            } else if media::media_type(name, None).1 == Kind::Page {
+            } else if media::is_page(name) {
                 if let Ok(path) = UrlPath::decoded(&format!("{directory}{name}")) {
                     pages.push(path.directory().unwrap_or(path));
                 }
