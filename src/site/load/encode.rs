@@ -10,8 +10,11 @@
 //! ```
 
 use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
+use lru::LruCache;
 use tokio::runtime::Handle;
 
 use super::SiteRoot;
@@ -23,10 +26,18 @@ use crate::site::{Asset, UrlPath};
 /// Forms that wait to be made. One more is asked for again by whoever wants it next.
 const QUEUE_MAX: usize = 4096;
 
+/// Sidecars that may not be read and are remembered.
+const SHUT_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not 0");
+
 /// Forms that are to be made: one is, at any time. It is work for the processor, which those who
 /// answer need more.
-#[derive(Debug, Default)]
-pub(super) struct Encoder(Mutex<Queue>);
+#[derive(Debug)]
+pub(super) struct Encoder {
+    queue: Mutex<Queue>,
+    /// Sidecars that may not be read, as they were then: their originals are not read again in the
+    /// hope that they may. Whoever allows it changes what they are.
+    shut: Mutex<LruCache<UrlPath, Identity>>,
+}
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -83,10 +94,19 @@ impl SiteRoot {
     }
 }
 
+impl Default for Encoder {
+    fn default() -> Self {
+        Self {
+            queue: Mutex::default(),
+            shut: Mutex::new(LruCache::new(SHUT_MAX)),
+        }
+    }
+}
+
 impl Encoder {
     /// Queues a form, and returns whether a worker is missing.
     fn add(&self, asset: &Asset, coding: Coding) -> bool {
-        let mut queue = lock(&self.0);
+        let mut queue = lock(&self.queue);
         let job = (asset.path.clone(), coding);
         if queue.known.len() >= QUEUE_MAX || !queue.known.insert(job.clone()) {
             return false;
@@ -102,16 +122,24 @@ impl Encoder {
     /// Returns what is to be done next. The worker retires in the same moment in which it finds
     /// nothing, so that whoever queues something either is served or sees that none works.
     fn next(&self) -> Option<(Job, Level)> {
-        let mut queue = lock(&self.0);
+        let mut queue = lock(&self.queue);
         let fast = queue.fast.pop_front().map(|job| (job, Level::Fast));
         let next = fast.or_else(|| queue.best.pop_front().map(|job| (job, Level::Best)));
         queue.is_working = next.is_some();
         next
     }
 
+    fn shut(&self, sidecar: UrlPath, identity: Identity) {
+        lock(&self.shut).put(sidecar, identity);
+    }
+
+    fn is_shut(&self, sidecar: &UrlPath, identity: Identity) -> bool {
+        lock(&self.shut).get(sidecar) == Some(&identity)
+    }
+
     /// Queues what is left to be done of a job, or forgets it.
     fn done(&self, job: Job, level: Level, is_settled: bool) {
-        let mut queue = lock(&self.0);
+        let mut queue = lock(&self.queue);
         if level == Level::Fast && !is_settled {
             queue.best.push_back(job);
         } else {
@@ -126,7 +154,7 @@ struct Shift<'a>(&'a Encoder);
 impl Drop for Shift<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            *lock(&self.0.0) = Queue::default();
+            *lock(&self.0.queue) = Queue::default();
         }
     }
 }
@@ -179,7 +207,7 @@ impl Loader {
     /// Adds to a file what lies beside it in an encoding.
     pub(super) fn find_sidecars(&self, asset: &Asset) {
         for coding in Coding::ALL {
-            let Some((path, _)) = self.sidecar(asset, coding) else {
+            let Some((path, identity)) = self.sidecar(asset, coding) else {
                 continue;
             };
             match self.disk.read(&path, self.content_bytes_max) {
@@ -188,7 +216,12 @@ impl Loader {
                     asset.encodings.put(coding, Attempt::Smaller(encoded));
                 }
                 Ok(_) => {}
-                Err(error) => self.warn(&path, &error),
+                Err(error) => {
+                    self.warn(&path, &error);
+                    if error.kind() == io::ErrorKind::PermissionDenied {
+                        self.encoder.shut(path, identity);
+                    }
+                }
             }
         }
     }
@@ -197,10 +230,11 @@ impl Loader {
     pub(super) fn has_its_sidecars(&self, asset: &Asset) -> bool {
         Coding::ALL.into_iter().all(|coding| {
             let known = asset.encodings.sidecar(coding);
-            let found = self.sidecar(asset, coding).map(|(_, identity)| identity);
-            match known {
-                Some(known) => known.identity == found && !known.recent,
-                None => found.is_none(),
+            let found = self.sidecar(asset, coding);
+            match (known, found) {
+                (Some(known), Some((_, found))) => known.identity == Some(found) && !known.recent,
+                (None, Some((path, found))) => self.encoder.is_shut(&path, found),
+                (known, None) => known.is_none(),
             }
         })
     }

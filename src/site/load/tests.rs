@@ -396,6 +396,29 @@ async fn what_may_not_be_read_is_missing() {
     assert_eq!(get(&root, "/a").await, "a");
 }
 
+/// As above: whoever reads everything sees nothing here.
+#[test]
+fn a_sidecar_that_may_not_be_read_is_tried_once() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::new(&[("a.css", "0123456789"), ("a.css.br", "0")]);
+    let sidecar = directory.path.join("a.css.br");
+    fs::set_permissions(&sidecar, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::File::open(&sidecar).is_ok() {
+        return;
+    }
+    let loader = directory.root().loader;
+    let Ok(Found::File(asset)) = loader.disk.read(&path("/a.css"), 100) else {
+        panic!("the original may be read");
+    };
+    assert!(!loader.has_its_sidecars(&asset), "nobody has tried");
+    loader.find_sidecars(&asset);
+    assert!(loader.has_its_sidecars(&asset));
+    // Another one may be read.
+    fs::remove_file(&sidecar).unwrap();
+    directory.write("a.css.br", "1");
+    assert!(!loader.has_its_sidecars(&asset));
+}
+
 #[tokio::test(start_paused = true)]
 async fn large_files_are_streamed_while_they_are_what_they_were() {
     let directory = Directory::new(&[("large", "0123456789a"), ("small", "0123456789")]);
