@@ -87,13 +87,18 @@ fn read(member: &[u8]) -> Option<(&[u8], u16)> {
     let Some(weight) = parts.next() else {
         return Some((name, QUALITY_MAX));
     };
-    let (key, value) = weight.trim_ascii().split_at_checked(2)?;
-    if !key.eq_ignore_ascii_case(b"q=") || parts.next().is_some() {
-        return None;
-    }
-    Some((name, quality(value)?))
+    let quality = quality(weight_in(weight.trim_ascii())?)?;
+    parts.next().is_none().then_some((name, quality))
 }
 
+/// Returns the text of a quality, if that is what a parameter gives. Its name has no case (RFC 9110
+/// section 12.4.2).
+pub(super) fn weight_in(parameter: &[u8]) -> Option<&[u8]> {
+    let (key, value) = parameter.split_at_checked(2)?;
+    key.eq_ignore_ascii_case(b"q=").then_some(value)
+}
+
+/// Reads a quality, in thousandths.
 pub(super) fn quality(text: &[u8]) -> Option<u16> {
     let (whole, fraction) = match text {
         [whole] | [whole, b'.'] => (whole, &[][..]),

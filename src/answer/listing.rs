@@ -17,7 +17,7 @@ use time::format_description::FormatItem;
 use time::macros::format_description;
 
 use super::conditional::{self, Validators, Verdict};
-use super::{Answer, Body, Moment, Options, Rank, author, entity_tag, plain, route};
+use super::{Answer, Body, Moment, Options, Rank, author, encoding, entity_tag, plain, route};
 use crate::site::listing::{ENTRIES_MAX, Form, Key, Listed, Listing, Syntax, Text};
 use crate::site::{ContentHash, Site, UrlPath};
 
@@ -311,13 +311,15 @@ fn wants_json(headers: &HeaderMap) -> bool {
             .filter_map(|range| {
                 let mut parts = range.split(';').map(str::trim);
                 let is_it = parts.next()?.eq_ignore_ascii_case(wanted);
-                let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
-                is_it.then(|| quality.unwrap_or(1.0))
+                let weight = parts.find_map(|part| encoding::weight_in(part.as_bytes()));
+                let quality = weight.map_or(Some(encoding::QUALITY_MAX), encoding::quality);
+                quality.filter(|_| is_it)
             })
-            .fold(0.0, f32::max)
+            .max()
+            .unwrap_or(0)
     };
     let json = quality("application/json");
-    json > 0.0 && json > quality("text/html")
+    json > 0 && json > quality("text/html")
 }
 
 fn escaped(text: &str) -> String {
@@ -400,6 +402,9 @@ mod tests {
         check("text/html, application/json", false);
         check("text/html;q=0.5, application/json;q=0.8", true);
         check("application/json;q=0", false);
+        check("application/json;Q=0.1, text/html;q=0.5", false);
+        check("text/html; Q=0.1, application/json;q=0.5", true);
+        check("application/json;q=nonsense", false);
         check("*/*", false);
         check("text/html,application/xhtml+xml,*/*;q=0.8", false);
     }

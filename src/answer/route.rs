@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use super::policy::Policy;
 use super::{Options, injected};
@@ -256,11 +257,13 @@ fn not_found(site: &Site) -> Route<'_> {
 }
 
 /// Sends a directory's visitor to where its page is. The path has been read, so it begins with one
-/// slash alone, and stays on this host.
+/// slash alone, and stays on this host. What is not ASCII is percent-encoded, as it was not for all.
 fn with_slash<'a>(uri: &Uri) -> Route<'a> {
     let query = uri.query();
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    HeaderValue::try_from(format!("{}/{query}", uri.path())).map_or(Route::Malformed, |location| {
+    let target = format!("{}/{query}", uri.path());
+    let target = utf8_percent_encode(&target, CONTROLS).to_string();
+    HeaderValue::try_from(target).map_or(Route::Malformed, |location| {
         Route::Redirect(StatusCode::PERMANENT_REDIRECT, location)
     })
 }

@@ -539,3 +539,20 @@ async fn a_directory_is_listed_whenever_it_was_modified() {
         }
     }
 }
+
+/// A `Location` is a URI (RFC 9110 section 10.2.2), whatever the target was.
+#[tokio::test(start_paused = true)]
+async fn a_redirect_to_a_name_that_was_not_encoded_is() {
+    let mut world = World::new(SITE);
+    std::fs::create_dir(world.path("/d\u{fc}")).unwrap();
+    world.write("/d\u{fc}/index.html", "<!doctype html><p>D");
+    let asked = "GET /d\u{fc}?q=\u{fc} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let said = world.say(asked).await;
+    assert!(said.starts_with("HTTP/1.1 308 "), "{said}");
+    let location = "location: /d%C3%BC/?q=%C3%BC\r\n";
+    assert!(
+        said.to_lowercase().contains(&location.to_lowercase()),
+        "{said}"
+    );
+    check(&mut world, &[("/d%c3%bc", 308, "/d%c3%bc/")]).await;
+}

@@ -248,9 +248,9 @@ fn quality(range: &str, kind: &str, subtype: &str) -> Option<(u16, u8)> {
         (named, sub) if named.eq_ignore_ascii_case(kind) && sub.eq_ignore_ascii_case(subtype) => 2,
         _ => return None,
     };
-    let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+    let weight = parts.find_map(|part| encoding::weight_in(part.as_bytes()));
     let quality = match weight {
-        Some(weight) => encoding::quality(weight.as_bytes())?,
+        Some(weight) => encoding::quality(weight)?,
         None => encoding::QUALITY_MAX,
     };
     Some((quality, exactness))
