@@ -403,7 +403,7 @@ fn a_sidecar_that_may_not_be_read_is_tried_once() {
     let directory = Directory::new(&[("a.css", "0123456789"), ("a.css.br", "0")]);
     let sidecar = directory.path.join("a.css.br");
     fs::set_permissions(&sidecar, fs::Permissions::from_mode(0o000)).unwrap();
-    if fs::File::open(&sidecar).is_ok() {
+    if File::open(&sidecar).is_ok() {
         return;
     }
     let loader = directory.root().loader;

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::disk::Disk;
-use crate::site::{Kind, UrlPath, media};
+use crate::site::{UrlPath, media};
 
 /// Pages found before the walk gives up.
 const PAGES_MAX: usize = 100_000;
