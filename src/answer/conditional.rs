@@ -94,8 +94,8 @@ pub fn evaluate<'a, F: Fn(&[u8]) -> bool>(
     Verdict::Proceed
 }
 
-/// Returns the strong tags, quotes included, that `If-Match` names, if it asks that what is sent has
-/// one of them (RFC 9110 section 13.1.1).
+/// Returns the strong tags, quotes included, of which `If-Match` asks that what is sent has one, if
+/// it does (RFC 9110 section 13.1.1).
 pub fn if_match(headers: &HeaderMap) -> Option<Vec<&[u8]>> {
     // Hardly any request has it, and a look at each name costs less than a search.
     if !headers.keys().any(|name| name == header::IF_MATCH) {

@@ -73,8 +73,8 @@ impl<'a> Representations<'a> {
         }
     }
 
-    /// Evaluates the preconditions of a request, and returns the form that they ask for, if they ask
-    /// for any. A 304 names the form that the client holds.
+    /// Evaluates the preconditions of a request, and returns the form that they ask for, if any. A
+    /// 304 names the form that the client holds.
     pub(super) fn evaluate(&self, headers: &HeaderMap) -> Result<Option<Representation>, Unsent> {
         let validators = Validators {
             is_current: |tag: &[u8]| self.is_current(tag),

@@ -257,7 +257,7 @@ fn not_found(site: &Site) -> Route<'_> {
 }
 
 /// Sends a directory's visitor to where its page is. The path has been read, so it begins with one
-/// slash alone, and stays on this host. What is not ASCII is percent-encoded, as it was not for all.
+/// slash alone, and stays on this host. What is not ASCII is percent-encoded.
 fn with_slash<'a>(uri: &Uri) -> Route<'a> {
     let query = uri.query();
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();

@@ -165,7 +165,7 @@ impl UrlPath {
         }
     }
 
-    /// Returns the path of the page of the directory that the path names, with its slash or without.
+    /// Returns the path of the page of the directory that this names, with its slash or without.
     pub(super) fn index(&self) -> Self {
         self.with_slash().file()
     }

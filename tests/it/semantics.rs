@@ -473,14 +473,17 @@ async fn send_while(happens: impl FnOnce(&std::path::Path)) -> Result<Vec<u8>, h
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_is_overwritten_while_it_is_sent_is_reset() {
-    let overwrite = |path: &std::path::Path| {
-        let length = std::fs::metadata(path).unwrap().len();
-        let content = vec![b'n'; usize::try_from(length).unwrap()];
-        std::fs::write(path, content).unwrap();
-    };
-    let sent = send_while(overwrite).await.map(|sent| sent.len());
-    let error = sent.unwrap_err();
-    assert!(error.is_reset(), "{error}");
+    // More bytes are an append only if those before them stay.
+    for more in [0, 10_000] {
+        let overwrite = |path: &std::path::Path| {
+            let length = std::fs::metadata(path).unwrap().len() + more;
+            let content = vec![b'n'; usize::try_from(length).unwrap()];
+            std::fs::write(path, content).unwrap();
+        };
+        let sent = send_while(overwrite).await.map(|sent| sent.len());
+        let error = sent.unwrap_err();
+        assert!(error.is_reset(), "{error}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,8 +33,8 @@ const TIMESTAMP_STEP_MAX: Duration = Duration::from_secs(2);
 /// The last second that an HTTP date can name: the end of the year 9999.
 const HTTP_DATE_MAX_S: i64 = 253_402_300_799;
 
-/// What is read of text that is streamed, to tell in which encoding it is: enough for whoever writes
-/// in another than UTF-8 to show it.
+/// What is read of text that is streamed, to tell in which encoding it is: enough to meet a letter
+/// that is not of ASCII.
 const OPENING_BYTES: usize = 64 * 1024;
 
 /// A FIFO must not wait for its writer, a terminal must not become ours.
