@@ -83,6 +83,7 @@ pub struct Page {
     needs: ContentHash,
     overrides: Arc<Overrides>,
     headers: Arc<HeaderRules>,
+    redirects: Arc<Redirects>,
     /// The tag, and the content that it was written for.
     tag: OnceLock<(ContentHash, HeaderValue)>,
     /// Those of its encoded forms.
@@ -272,6 +273,11 @@ impl Site {
         self.changes += 1;
         self.headers = headers;
     }
+
+    fn put_redirects(&mut self, redirects: Arc<Redirects>) {
+        self.changes += 1;
+        self.redirects = redirects;
+    }
 }
 
 impl Slot {
@@ -310,6 +316,7 @@ impl Page {
             dependencies,
             overrides: Arc::clone(&site.overrides),
             headers: Arc::clone(&site.headers),
+            redirects: Arc::clone(&site.redirects),
             tag: OnceLock::new(),
             encoded_tags: Default::default(),
             freshness: Freshness::default(),
@@ -363,7 +370,9 @@ impl Page {
 
     /// Returns whether the author still says what the plan was made by.
     fn is_made_as_told(&self, site: &Site) -> bool {
-        Arc::ptr_eq(&self.overrides, &site.overrides) && Arc::ptr_eq(&self.headers, &site.headers)
+        Arc::ptr_eq(&self.overrides, &site.overrides)
+            && Arc::ptr_eq(&self.headers, &site.headers)
+            && Arc::ptr_eq(&self.redirects, &site.redirects)
     }
 
     /// Returns whether everything the plan was made from is in the snapshot as it was then.

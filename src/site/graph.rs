@@ -146,6 +146,8 @@ pub enum Obstacle {
     CrossOrigin,
     /// No such file in the site.
     Missing,
+    /// A rule of `_redirects` answers there, whatever file stands there.
+    Displaced,
     /// `loading=lazy`.
     Lazy,
     /// `srcset`, `sizes`, `picture`, or media that the server cannot know.

@@ -47,7 +47,7 @@ pub struct Plan {
 pub struct Item {
     /// What it is and why the page needs it.
     pub subresource: Subresource,
-    /// The file behind it; `None` if it is not ours.
+    /// The file behind it; `None` if it is not ours, or not what a client gets there.
     pub file: Option<File>,
     /// `None`: it is sent ahead.
     pub skip: Option<Skip>,
@@ -101,9 +101,10 @@ pub enum Skip {
 
 impl Skip {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Obstacle(Obstacle::CrossOrigin),
         Self::Obstacle(Obstacle::Missing),
+        Self::Obstacle(Obstacle::Displaced),
         Self::Obstacle(Obstacle::Lazy),
         Self::Obstacle(Obstacle::DependsOnClient),
         Self::Obstacle(Obstacle::Nopush),
@@ -132,27 +133,28 @@ impl Skip {
         match self {
             Self::Obstacle(Obstacle::CrossOrigin) => 0,
             Self::Obstacle(Obstacle::Missing) => 1,
-            Self::Obstacle(Obstacle::Lazy) => 2,
-            Self::Obstacle(Obstacle::DependsOnClient) => 3,
-            Self::Obstacle(Obstacle::Nopush) => 4,
-            Self::Obstacle(Obstacle::Nomodule) => 5,
-            Self::Obstacle(Obstacle::Unused) => 6,
-            Self::Obstacle(Obstacle::NotRendered) => 7,
-            Self::NotCritical => 8,
-            Self::NotEveryClient => 9,
-            Self::TooMany => 10,
-            Self::Disabled => 11,
-            Self::Overridden => 12,
-            Self::Declined => 13,
-            Self::NotShown => 14,
-            Self::PeerRefused => 15,
-            Self::AlreadyHeld => 16,
-            Self::InDigest => 17,
-            Self::NotInMemory => 18,
-            Self::OverBudget => 19,
-            Self::PeerLimit => 20,
-            Self::NotStorable => 21,
-            Self::SeenInTime => 22,
+            Self::Obstacle(Obstacle::Displaced) => 2,
+            Self::Obstacle(Obstacle::Lazy) => 3,
+            Self::Obstacle(Obstacle::DependsOnClient) => 4,
+            Self::Obstacle(Obstacle::Nopush) => 5,
+            Self::Obstacle(Obstacle::Nomodule) => 6,
+            Self::Obstacle(Obstacle::Unused) => 7,
+            Self::Obstacle(Obstacle::NotRendered) => 8,
+            Self::NotCritical => 9,
+            Self::NotEveryClient => 10,
+            Self::TooMany => 11,
+            Self::Disabled => 12,
+            Self::Overridden => 13,
+            Self::Declined => 14,
+            Self::NotShown => 15,
+            Self::PeerRefused => 16,
+            Self::AlreadyHeld => 17,
+            Self::InDigest => 18,
+            Self::NotInMemory => 19,
+            Self::OverBudget => 20,
+            Self::PeerLimit => 21,
+            Self::NotStorable => 22,
+            Self::SeenInTime => 23,
         }
     }
 }
@@ -162,6 +164,7 @@ impl fmt::Display for Skip {
         f.write_str(match self {
             Self::Obstacle(Obstacle::CrossOrigin) => "another origin",
             Self::Obstacle(Obstacle::Missing) => "no such file",
+            Self::Obstacle(Obstacle::Displaced) => "a rule of _redirects answers there",
             Self::Obstacle(Obstacle::Lazy) => "loaded lazily",
             Self::Obstacle(Obstacle::DependsOnClient) => "depends on the client",
             Self::Obstacle(Obstacle::Nopush) => "marked nopush",
@@ -364,6 +367,14 @@ fn verdict(subresource: &Subresource, push: Push) -> Option<Skip> {
 }
 
 fn item(site: &Site, subresource: Subresource, skip: Option<Skip>) -> Item {
+    // What a promise would be of is what a GET would be answered with (RFC 9113 section 8.4).
+    if matches!(&subresource.target, Target::Here(url) if site.redirects().displace(url)) {
+        return Item {
+            subresource,
+            file: None,
+            skip: skip.or(Some(Skip::Obstacle(Obstacle::Displaced))),
+        };
+    }
     let file = match &subresource.target {
         Target::Here(url) => match site.entry(url.path().as_str()) {
             Some(Entry::File(asset)) => Some(File {

@@ -2,7 +2,7 @@
 
 use forerun::answer::policy::Cors;
 use forerun::answer::{Deliver, Policy};
-use forerun::site::{SiteError, SiteOptions, SiteRoot};
+use forerun::site::{SiteError, SiteOptions, SiteRoot, UrlPath};
 
 use crate::client::{Ask, Response};
 use crate::world::World;
@@ -242,6 +242,131 @@ async fn links_by_hand_are_what_is_hinted() {
             "{deliver:?}"
         );
     }
+}
+
+const DISPLACED: &str = "
+    //- /index.html
+    <!doctype html><link rel=stylesheet href=/p/a.css><link rel=stylesheet href=/moved.css>
+    <link rel=stylesheet href=/swap.css><link rel=stylesheet href='/q.css?v=1'>
+    <link rel=stylesheet href=/q.css><link rel=stylesheet href=/there.css>
+    //- /p/a.css
+    secret
+    //- /moved.css
+    moved
+    //- /swap.css
+    @import '/only-swap.css';
+    //- /only-swap.css
+    old
+    //- /q.css
+    q
+    //- /there.css
+    there
+    //- /new.css
+    new
+    //- /_redirects
+    /p/*       /x         404!
+    /moved.css /new.css   301!
+    /swap.css  /new.css   200!
+    /q.css v=1 /new.css   302!
+    /there.css /new.css   301
+";
+
+/// The same page with a list of its own.
+fn displaced_by_hand() -> [String; 2] {
+    let urls = ["/p/a.css", "/moved.css", "/swap.css", "/there.css"];
+    let links = urls.map(|url| format!("      Link: <{url}>; rel=preload; as=style\n"));
+    [
+        format!("{DISPLACED}\n    //- /_headers\n    /\n{}", links.concat()),
+        format!("{DISPLACED}\n    //- /push.toml\n    [\"/\"]\n    push = {urls:?}\n"),
+    ]
+}
+
+/// RFC 9113 section 8.4: the answer to a promised request is the answer to that request.
+#[tokio::test(start_paused = true)]
+async fn what_a_rule_takes_away_is_not_sent_ahead() {
+    let mut world = World::new(DISPLACED).server(|options| options.explain = true);
+    let page = world.get("/").await;
+    insta::assert_snapshot!(world.transcript(), @"
+        > GET /
+        < PROMISE /q.css
+        < 200 /q.css text/css 2 B, promised
+        < PROMISE /there.css
+        < 200 /there.css text/css 6 B, promised
+        < 200 / text/html 235 B
+    ");
+    insta::assert_snapshot!(page.header("server-timing").replace(", ", "\n"), @r#"
+        push;desc="/q.css"
+        push;desc="/there.css"
+        skip;desc="/p/a.css: a rule of _redirects answers there"
+        skip;desc="/moved.css: a rule of _redirects answers there"
+        skip;desc="/swap.css: a rule of _redirects answers there"
+        skip;desc="/q.css?v=1: a rule of _redirects answers there"
+    "#);
+    for (target, status) in [("/p/a.css", 404), ("/moved.css", 301), ("/swap.css", 200)] {
+        assert_eq!(world.get(target).await.status(), status, "{target}");
+    }
+    for by_hand in displaced_by_hand() {
+        let mut world = World::new(&by_hand);
+        let page = world.get("/").await;
+        assert_eq!(page.promised(), ["/there.css"], "{by_hand}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_rule_takes_away_is_not_hinted() {
+    let [linked, listed] = displaced_by_hand();
+    for (fixture, deliver, expected) in [
+        (DISPLACED, Deliver::Hints, "/q.css /there.css"),
+        (&listed, Deliver::Hints, "/there.css"),
+        (&linked, Deliver::Hints, "/there.css"),
+        (&linked, Deliver::Link, "/there.css"),
+    ] {
+        let mut world = World::new(fixture)
+            .client(|client| client.push = false)
+            .server(|options| options.deliver = deliver);
+        let page = world.ask(Ask::navigate("/")).await;
+        let hinted: Vec<_> = links(&page)
+            .iter()
+            .filter_map(|link| link.split(['<', '>']).nth(1))
+            .collect();
+        assert_eq!(hinted.join(" "), expected, "{deliver:?} {fixture}");
+    }
+}
+
+/// `forerun plan` says what is sent.
+#[test]
+fn a_plan_has_nothing_that_a_rule_takes_away() {
+    let [linked, listed] = displaced_by_hand();
+    for (fixture, expected) in [
+        (DISPLACED, "/q.css /there.css"),
+        (&linked, "/there.css"),
+        (&listed, "/there.css"),
+    ] {
+        let world = World::new(fixture);
+        let site = SiteRoot::open(SiteOptions::new(world.path("/"))).unwrap();
+        let page = UrlPath::parse("/").unwrap();
+        let site = site.prepare_blocking(&page);
+        let plan = &site.page("/").unwrap().plan;
+        let sent: Vec<_> = plan.sent().map(|(_, url, _)| url.target()).collect();
+        assert_eq!(sent.join(" "), expected, "{fixture}");
+    }
+}
+
+/// Within a second, as all that the author says.
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_ahead_follows_the_rules() {
+    let mut world = World::new(DISPLACED);
+    let promised = async |world: &mut World| {
+        world.rest_ms(1100).await;
+        world.reconnect().await;
+        world.get("/").await.promised().join(" ")
+    };
+    assert_eq!(promised(&mut world).await, "/q.css /there.css");
+    world.write("/_redirects", "/q.css / 301!\n");
+    assert_eq!(
+        promised(&mut world).await,
+        "/p/a.css /moved.css /swap.css /only-swap.css /there.css"
+    );
 }
 
 /// `forerun plan --as headers` writes what this reads.

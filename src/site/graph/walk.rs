@@ -269,6 +269,9 @@ impl<'site> Walk<'site> {
         let Target::Here(url) = target else {
             return Some(Obstacle::CrossOrigin);
         };
+        if self.site.redirects().displace(url) {
+            return Some(Obstacle::Displaced);
+        }
         match self.site.entry(url.path().as_str()) {
             Some(Entry::Directory | Entry::Missing) => return Some(Obstacle::Missing),
             None if is_worth_loading(destination, obstacle, depth) => {
@@ -280,12 +283,13 @@ impl<'site> Walk<'site> {
         obstacle
     }
 
-    /// Returns the file that a way leads through, if it is worth a walk: not too deep, and not
-    /// walked before on a way that was as good.
+    /// Returns the file that a way leads through, if it is worth a walk: not too deep, not walked
+    /// before on a way that was as good, and what a client would get there.
     fn enter(&mut self, way: Way) -> Option<&'site Asset> {
         let index = way.behind?;
         let rank = (way.obstacle.is_some(), way.need);
         if way.depth > DEPTH_MAX
+            || way.obstacle == Some(Obstacle::Displaced)
             || self
                 .walked
                 .get(&index)

@@ -210,7 +210,7 @@ impl Said {
         match self {
             Self::Overrides(overrides) => site.put_overrides(Arc::new(overrides)),
             Self::Headers(headers) => site.put_headers(Arc::new(headers)),
-            Self::Redirects(redirects) => site.redirects = Arc::new(redirects),
+            Self::Redirects(redirects) => site.put_redirects(Arc::new(redirects)),
         }
     }
 }

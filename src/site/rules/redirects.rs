@@ -22,7 +22,7 @@ use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
 use super::pattern::{Captures, Loosely, Pattern, Put, SPLAT, Template, bare};
 use super::{DYNAMIC_RULES_MAX, Index, RULES_MAX, at, lines};
-use crate::site::UrlPath;
+use crate::site::{SiteUrl, UrlPath};
 
 /// Parts of a query that a rule looks at, and that are looked at in a request.
 const QUERY_PARTS_MAX: usize = 64;
@@ -126,6 +126,12 @@ impl Redirects {
         // Another may stand before it.
         let (first, _) = self.first(&self.all, path, query)?;
         (first == number).then_some(to)
+    }
+
+    /// Returns whether a rule answers at a URL even if a file stands there: a client that asks for
+    /// it does not get that file.
+    pub fn displace(&self, url: &SiteUrl) -> bool {
+        self.forced(url.path(), url.query()).is_some()
     }
 
     /// Returns where the first rule for a path leads, if there is one.
