@@ -545,6 +545,8 @@ async fn what_an_answer_depends_on_is_not_the_authors_to_deny() {
         <!doctype html><p>Root
         //- /docs/a.txt
         a
+        //- /other/a.txt
+        a
         //- /_headers
         /*
           Vary: X-Own
@@ -566,6 +568,7 @@ async fn what_an_answer_depends_on_is_not_the_authors_to_deny() {
         ("/", "Origin, X-Other | Accept-Encoding"),
         ("/index.html", "Origin | Accept-Encoding"),
         ("/docs/", "Accept | Origin"),
+        ("/other/", "Accept, Origin, X-Own"),
         ("/docs/a.txt", "Origin"),
         ("/nothing", "Origin, X-Own"),
     ] {

@@ -272,9 +272,11 @@ fn join(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
             vacant.insert(value);
         }
         Entry::Occupied(mut known) => {
-            let both = [known.get().as_bytes(), b", ", value.as_bytes()].concat();
-            if let Ok(both) = HeaderValue::from_bytes(&both) {
-                known.insert(both);
+            // `insert` takes all the lines of a field away.
+            let all = known.iter().chain([&value]);
+            let all: Vec<_> = all.map(HeaderValue::as_bytes).collect();
+            if let Ok(all) = HeaderValue::from_bytes(&all.join(&b", "[..])) {
+                known.insert(all);
             }
         }
     }
@@ -368,6 +370,18 @@ mod tests {
             "/b",
             "vary: accept, B",
         );
+    }
+
+    /// The server says some fields in more than one line.
+    #[test]
+    fn what_is_joined_is_joined_with_every_line() {
+        let rules = HeaderRules::parse("/\n  Vary: A\n").unwrap();
+        let mut headers = HeaderMap::new();
+        headers.append("vary", HeaderValue::from_static("accept"));
+        headers.append("vary", HeaderValue::from_static("origin"));
+        rules.apply("/", &mut headers);
+        let lines: Vec<_> = headers.get_all("vary").iter().collect();
+        assert_eq!(lines, ["accept, origin, A"]);
     }
 
     #[test]
