@@ -83,7 +83,7 @@ impl HeaderRules {
         for line in lines(text) {
             let (number, line) = line?;
             let said = line.trim();
-            if !line.starts_with([' ', '\t']) && is_path(said) {
+            if is_path(said) {
                 let pattern = Pattern::parse(said).map_err(|wrong| at(number, wrong))?;
                 index.add(pattern.only(), rules.len());
                 if rules.len() == RULES_MAX || index.dynamic.len() > DYNAMIC_RULES_MAX {
@@ -236,9 +236,14 @@ impl Field {
     }
 }
 
-/// Returns whether a line that is not indented is a path. Netlify reads fields there too.
+/// Returns whether a line is a path, or a URL: neither begins as a field does, so it counts for
+/// nothing how far the line is indented.
 fn is_path(line: &str) -> bool {
-    line.starts_with('/') || line.contains("://") && !line.contains(": ")
+    let scheme = line.split_once("://").map(|(scheme, _)| scheme);
+    line.starts_with('/')
+        || scheme.is_some_and(|scheme| {
+            !scheme.contains([':', '!']) && !scheme.contains(char::is_whitespace)
+        })
 }
 
 fn field_name(text: &str) -> Result<HeaderName, String> {
@@ -362,6 +367,23 @@ mod tests {
         );
     }
 
+    /// As at Netlify and Cloudflare Pages, how far a line is indented says nothing.
+    #[test]
+    fn a_path_is_one_however_far_it_is_indented() {
+        let rules = "
+  /*
+X-A:https://a.example
+\tX-L: </a>
+  /b
+  X-B: https://b.example";
+        check(rules, "/", "x-a: https://a.example | x-l: </a>");
+        check(
+            rules,
+            "/b",
+            "x-a: https://a.example | x-b: https://b.example | x-l: </a>",
+        );
+    }
+
     #[test]
     fn what_an_answer_depends_on_stays() {
         check("/*\n  Vary: A\n/b\n  ! Vary\n  X-B: 1\n", "/b", "x-b: 1");
@@ -416,6 +438,12 @@ mod tests {
             ("/*\n  X-A: \u{e4}", "characters"),
             ("/*/*\n", "line 1: `/*/*` has more than one *"),
             ("https://a.example/*\n  X-A: 1", "other hosts"),
+            (
+                "/*\n  https://a.example/*",
+                "line 2: `https://a.example/*` names a host",
+            ),
+            ("/*\n  X-A: 1\n  /b/*/*", "line 3: `/b/*/*` has more"),
+            ("/*\n  a/b", "line 2: `a/b` is neither a path nor"),
         ] {
             let error = HeaderRules::parse(rules).unwrap_err();
             assert!(error.contains(said), "{rules:?}: {error}");
