@@ -45,7 +45,7 @@ use route::{Asked, Route};
 
 use crate::site::encodings::Coding;
 use crate::site::graph::Need;
-use crate::site::links::header as link;
+use crate::site::links::header::{self as link, HeaderLink};
 use crate::site::plan::Skip;
 use crate::site::{Asset, Kind, Page, Site, SiteUrl};
 
@@ -351,14 +351,19 @@ fn author(
     options.policy.protect(headers);
 }
 
-/// Takes out of a page's header the links that its plan has: they are sent as that.
-fn without_planned_links(headers: &mut HeaderMap) {
+/// Takes out of a page's header the links that its plan has: they are sent as that. Those to what a
+/// rule answers stay: that cannot be promised, but a client that asks for it gets it.
+fn without_planned_links(site: &Site, headers: &mut HeaderMap) {
+    let is_planned = |link: &HeaderLink| {
+        let ahead = link.ahead();
+        ahead.is_some_and(|ahead| !route::is_rewritten(site, &ahead.url))
+    };
     let rest: Vec<_> = headers
         .get_all(header::LINK)
         .iter()
         .filter_map(|value| link::parse(value.to_str().ok()?))
         .flatten()
-        .filter(|link| link.ahead().is_none())
+        .filter(|link| !is_planned(link))
         .filter_map(|link| HeaderValue::try_from(link.text).ok())
         .collect();
     headers.remove(header::LINK);
@@ -415,7 +420,7 @@ fn file(
     }
     if let Some(page) = page.filter(|_| request.method == Method::GET) {
         if page.plan.is_linked {
-            without_planned_links(answer.head.headers_mut());
+            without_planned_links(site, answer.head.headers_mut());
         }
         let ahead = preload::ahead(request, peer, site, page, options);
         spend(request, ahead, &mut answer, site, accepted, options, moment);

@@ -221,6 +221,16 @@ pub fn asset<'a>(site: &'a Site, url: &SiteUrl) -> Option<&'a Arc<Asset>> {
     }
 }
 
+/// Returns whether a rule has a file answer for a URL in the place of what stands there.
+pub fn is_rewritten(site: &Site, url: &SiteUrl) -> bool {
+    let (redirects, path) = (site.redirects(), url.path());
+    let to = match site.found(path) {
+        Some(_) => redirects.forced(path, url.query()),
+        None => redirects.lead(path, url.query()),
+    };
+    matches!(to, Some(To::File(StatusCode::OK, Some(_))))
+}
+
 /// Returns the decoded path of a target.
 pub fn decoded(raw: &str) -> Option<Cow<'_, str>> {
     if !needs_decoding(raw) {

@@ -318,8 +318,9 @@ async fn what_a_rule_takes_away_is_not_hinted() {
     for (fixture, deliver, expected) in [
         (DISPLACED, Deliver::Hints, "/q.css /there.css"),
         (&listed, Deliver::Hints, "/there.css"),
-        (&linked, Deliver::Hints, "/there.css"),
-        (&linked, Deliver::Link, "/there.css"),
+        // The author's own link to what a rule answers with content.
+        (&linked, Deliver::Hints, "/swap.css /there.css"),
+        (&linked, Deliver::Link, "/swap.css /there.css"),
     ] {
         let mut world = World::new(fixture)
             .client(|client| client.push = false)
@@ -367,6 +368,47 @@ async fn what_is_sent_ahead_follows_the_rules() {
         promised(&mut world).await,
         "/p/a.css /moved.css /swap.css /only-swap.css /there.css"
     );
+}
+
+const REWRITTEN: &str = "
+    //- /index.html
+    <!doctype html><link rel=stylesheet href=/b.css><h1>Hello</h1>
+    //- /a.css
+    a
+    //- /b.css
+    b
+    //- /gone.css
+    c
+    //- /_redirects
+    /old/*    /:splat     200
+    /gone.css /nothing    404!
+    /b.css    /a.css      200!
+    /far/*    /a.css      302
+    //- /_headers
+    /
+      Link: </old/a.css>; rel=preload; as=style, </a.css>; rel=preload; as=style
+      Link: </gone.css>; rel=preload; as=style, </b.css>; rel=preload; as=style; media=print
+      Link: </far/a.css>; rel=preload; as=style, </missing.css>; rel=preload; as=style
+";
+
+/// What cannot be promised may still be worth a request.
+#[tokio::test(start_paused = true)]
+async fn links_by_hand_to_what_a_rule_answers_stay() {
+    let own = [
+        "</old/a.css>; rel=preload; as=style",
+        "</b.css>; rel=preload; as=style; media=print",
+    ];
+    for push in [true, false] {
+        let mut world = World::new(REWRITTEN).client(|client| client.push = push);
+        let page = world.ask(Ask::navigate("/")).await;
+        let planned = "</a.css>; rel=preload; as=style";
+        if push {
+            assert_eq!(page.promised(), ["/a.css"]);
+            assert_eq!(links(&page), own);
+        } else {
+            assert_eq!(links(&page), [&own[..], &[planned]].concat());
+        }
+    }
 }
 
 /// `forerun plan --as headers` writes what this reads.
