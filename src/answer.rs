@@ -353,9 +353,9 @@ fn author(
 
 /// Takes out of a page's header the links that its plan has: they are sent as that. Those to what a
 /// rule answers stay: that cannot be promised, but a client that asks for it gets it.
-fn without_planned_links(site: &Site, headers: &mut HeaderMap) {
+fn without_planned_links(site: &Site, page: &SiteUrl, headers: &mut HeaderMap) {
     let is_planned = |link: &HeaderLink| {
-        let ahead = link.ahead();
+        let ahead = link.ahead(page);
         ahead.is_some_and(|ahead| !route::is_rewritten(site, &ahead.url))
     };
     let rest: Vec<_> = headers
@@ -420,7 +420,8 @@ fn file(
     }
     if let Some(page) = page.filter(|_| request.method == Method::GET) {
         if page.plan.is_linked {
-            without_planned_links(site, answer.head.headers_mut());
+            let page = SiteUrl::from(asset.path.clone());
+            without_planned_links(site, &page, answer.head.headers_mut());
         }
         let ahead = preload::ahead(request, peer, site, page, options);
         spend(request, ahead, &mut answer, site, accepted, options, moment);

@@ -12,6 +12,8 @@ mod walk;
 
 use std::sync::Arc;
 
+pub use walk::target;
+
 use super::links::html::Crossorigin;
 use super::{Entry, Links, Site, SiteUrl, UrlPath};
 

@@ -294,7 +294,9 @@ impl<'a> ByHand<'a> {
         match (overrides.of(page), links) {
             (Some(urls), _) => Self::Listed(urls),
             (None, Some(links)) => {
-                Self::Linked(links.iter().filter_map(HeaderLink::ahead).collect())
+                let page = SiteUrl::from(page.clone());
+                let ahead = links.iter().filter_map(|link| link.ahead(&page));
+                Self::Linked(ahead.collect())
             }
             (None, None) => Self::Nothing,
         }

@@ -411,6 +411,38 @@ async fn links_by_hand_to_what_a_rule_answers_stay() {
     }
 }
 
+/// RFC 8288 section 3: a relative target is resolved with the URL of the page.
+#[tokio::test(start_paused = true)]
+async fn links_by_hand_may_be_relative() {
+    let fixture = "
+        //- /docs/index.html
+        <!doctype html><link rel=stylesheet href=/a.css><h1>Docs</h1>
+        //- /about.html
+        <!doctype html><link rel=stylesheet href=/a.css><h1>About</h1>
+        //- /a.css
+        a
+        //- /docs/b.css
+        b
+        //- /_headers
+        /docs/*
+          Link: <b.css>; rel=preload; as=style, <../a.css#x>; rel=preload; as=style
+          Link: <https://cdn.example/c.css>; rel=preload; as=style
+        /about
+          Link: <docs/b.css?v=1>; rel=preload; as=style
+    ";
+    let far = ["<https://cdn.example/c.css>; rel=preload; as=style"];
+    for (target, promised, left) in [
+        ("/docs/", &["/docs/b.css", "/a.css"][..], &far[..]),
+        ("/docs/index.html", &["/docs/b.css", "/a.css"], &far),
+        ("/about", &["/docs/b.css?v=1"], &[]),
+    ] {
+        let mut world = World::new(fixture);
+        let page = world.get(target).await;
+        assert_eq!(page.promised(), promised, "{target}");
+        assert_eq!(links(&page), left, "{target}");
+    }
+}
+
 /// `forerun plan --as headers` writes what this reads.
 #[test]
 fn what_a_plan_exports_is_the_plan() {

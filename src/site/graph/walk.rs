@@ -455,6 +455,14 @@ fn crossorigin(link: &Link) -> Option<Crossorigin> {
     link.crossorigin.or(Some(Crossorigin::Anonymous))
 }
 
+/// Returns where a URL leads that is written at another; `None` for what is not fetched from a
+/// server, and for a path of this site that is never served.
+pub fn target(base: &SiteUrl, written: &str) -> Option<Target> {
+    let origin = Url::parse(ORIGIN).ok()?;
+    let base = origin.join(base.target()).ok()?;
+    target_of(&resolve(&base, written)?)
+}
+
 /// Resolves a URL as written; `None` for what is not fetched from a server.
 fn resolve(base: &Url, written: &str) -> Option<Url> {
     let mut url = base.join(written).ok()?;

@@ -1,7 +1,7 @@
 //! `Link` field to links (RFC 8288): what is written by hand to be fetched ahead.
 
 use crate::site::SiteUrl;
-use crate::site::graph::Destination;
+use crate::site::graph::{self, Destination, Target};
 use crate::site::links::html::Crossorigin;
 
 /// Links of one field that are read.
@@ -50,15 +50,16 @@ impl HeaderLink {
             .any(|known| known.eq_ignore_ascii_case(relation))
     }
 
-    /// Returns what it has fetched ahead; `None` if it does not ask for that (`preload`,
-    /// `modulepreload`), forbids pushes (`nopush`), or leads to another origin.
-    pub fn ahead(&self) -> Option<AheadLink> {
+    /// Returns what it has fetched ahead with a page; `None` if it does not ask for that
+    /// (`preload`, `modulepreload`), forbids pushes (`nopush`), or leads to another origin.
+    pub fn ahead(&self, page: &SiteUrl) -> Option<AheadLink> {
         let is_module = self.has_relation("modulepreload");
         if !is_module && !self.has_relation("preload") || self.parameter("nopush").is_some() {
             return None;
         }
         // `//host/` is another origin, and no path of a site.
-        let url = SiteUrl::parse(&self.target).ok()?;
+        let as_written = SiteUrl::parse(&self.target).ok();
+        let url = as_written.or_else(|| self.resolved(page))?;
         let text = |name| self.parameter(name).unwrap_or_default().to_owned();
         let crossorigin = self.parameter("crossorigin").map(|value| {
             if value.eq_ignore_ascii_case("use-credentials") {
@@ -80,6 +81,14 @@ impl HeaderLink {
             media: text("media"),
             image_candidates: candidates.filter(|(set, _)| !set.is_empty()),
         })
+    }
+
+    /// Returns the target as a client resolves it (RFC 8288 section 3).
+    fn resolved(&self, page: &SiteUrl) -> Option<SiteUrl> {
+        match graph::target(page, &self.target)? {
+            Target::Here(url) => Some(url),
+            Target::Elsewhere(_) => None,
+        }
     }
 }
 
@@ -168,10 +177,13 @@ mod tests {
         let links = parse(
             "</a.css>; rel=preload; as=style, </b,c.js>;rel=\"modulepreload x\" , \
              </d.woff2>; Rel=preload; as=font; crossorigin; type=\"font/woff2\", \
-             </e>; rel=preconnect, <//host/f>; rel=preload, </g.js>; rel=preload; nopush",
+             </e>; rel=preconnect, <//host/f>; rel=preload, </g.js>; rel=preload; nopush, \
+             <h.js>; rel=preload, <../i.js?v#x>; rel=preload, <https://host/j>; rel=preload, \
+             <.hid/k>; rel=preload, <data:,m>; rel=preload",
         )
         .unwrap();
-        let ahead: Vec<_> = links.iter().filter_map(HeaderLink::ahead).collect();
+        let page = SiteUrl::parse("/docs/?q").unwrap();
+        let ahead: Vec<_> = links.iter().filter_map(|link| link.ahead(&page)).collect();
         let told: Vec<_> = ahead
             .iter()
             .map(|link| {
@@ -188,6 +200,8 @@ mod tests {
                 ("/a.css", Some(Destination::Style), false),
                 ("/b,c.js", Some(Destination::Module), false),
                 ("/d.woff2", Some(Destination::Font), true),
+                ("/docs/h.js", None, false),
+                ("/i.js?v", None, false),
             ]
         );
         assert_eq!(ahead[2].content_type, "font/woff2");
@@ -210,8 +224,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_too_odd(text in "[<>;,=\"\\\\a ]{0,24}") {
-            let _ = parse(&text).map(|links| links.iter().filter_map(HeaderLink::ahead).count());
+        fn no_text_is_too_odd(text in "[<>;,=\"\\\\a/.:? ]{0,24}") {
+            let page = SiteUrl::parse("/a/a").unwrap();
+            let _ = parse(&text).map(|links| links.iter().filter_map(|it| it.ahead(&page)).count());
         }
     }
 }

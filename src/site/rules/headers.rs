@@ -19,8 +19,8 @@ use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
 use super::pattern::{Captures, Pattern, Put, Template};
 use super::{DYNAMIC_RULES_MAX, Index, RULES_MAX, at, lines};
-use crate::site::UrlPath;
 use crate::site::links::header::{self as link, HeaderLink};
+use crate::site::{SiteUrl, UrlPath};
 
 /// Fields of one rule.
 const FIELDS_MAX: usize = 100;
@@ -156,7 +156,8 @@ impl HeaderRules {
                     links.extend(link::parse(&value).unwrap_or_default());
                 }
             }
-            links.retain(|link| link.ahead().is_some());
+            let page = SiteUrl::from(path.clone());
+            links.retain(|link| link.ahead(&page).is_some());
             links
         };
         paths.iter().map(of).find(|links| !links.is_empty())
