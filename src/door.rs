@@ -432,16 +432,19 @@ fn named_host(request: &Parts) -> Named<'_> {
     if second.is_some() {
         return Named::Nonsense;
     }
-    let target = request.uri.authority();
-    let named = match (target, field) {
-        (Some(target), _) => host_of(target),
-        (None, Some(text)) => host_in(text),
-        (None, None) => return Named::Nothing,
-    };
-    let other = field.filter(|_| target.is_some() && request.version == Version::HTTP_2);
-    match (named, other.map(host_in)) {
-        (Some(host), None) => Named::Host(host),
-        (Some(host), Some(Some(other))) if host.eq_ignore_ascii_case(other) => Named::Host(host),
+    let target = request.uri.authority().map(host_of);
+    match (target, field.map(host_in), request.version) {
+        (None, None, _) => Named::Nothing,
+        // It has the field whatever its target says.
+        (Some(_), None, Version::HTTP_11) => Named::Nonsense,
+        (Some(Some(host)), Some(Some(other)), Version::HTTP_2)
+            if !host.eq_ignore_ascii_case(other) =>
+        {
+            Named::Nonsense
+        }
+        (Some(Some(host)), None | Some(Some(_)), _) | (None, Some(Some(host)), _) => {
+            Named::Host(host)
+        }
         _ => Named::Nonsense,
     }
 }
@@ -586,6 +589,14 @@ mod tests {
         check(one, "/", &[], &Nothing);
         // A proxy's form of target overrules the field.
         check(one, "https://localhost/", &["other"], &Host("localhost"));
+        check(one, "https://localhost/", &[], &Nonsense);
+        check(one, "https://localhost/", &["a b"], &Nonsense);
+        check(
+            Version::HTTP_10,
+            "https://localhost/",
+            &[],
+            &Host("localhost"),
+        );
         check(two, "https://localhost:1/", &[], &Host("localhost"));
         check(
             two,
