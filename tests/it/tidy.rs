@@ -33,6 +33,7 @@ const FLOORS: &str = "
 /// What of the outside is named in few places, and the modules that may.
 const DOORS: &str = "
     h2               -> http2 measure publish
+    httparse         -> serve::small_http
     hyper            -> http1
     hyper_util       -> http1
     fast_qr          -> serve
