@@ -413,15 +413,18 @@ impl Service {
 
 /// The host that a request is for.
 #[derive(Debug, PartialEq, Eq)]
-enum Named<'a> {
+pub enum Named<'a> {
+    /// This one, as it is written, without a port.
     Host(&'a str),
+    /// None is named.
     Nothing,
+    /// What names none, or two.
     Nonsense,
 }
 
 /// Returns the host that a request names: in its target, or else in its one `Host` (RFC 9112
 /// section 3.2). Over HTTP/2 the two may not contradict each other (RFC 9113 section 8.3.1).
-fn named_host(request: &Parts) -> Named<'_> {
+pub fn named_host(request: &Parts) -> Named<'_> {
     let mut fields = request.headers.get_all(header::HOST).iter();
     let (field, second) = (fields.next(), fields.next());
     let field = match field.map(HeaderValue::to_str) {

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::request::Parts;
+use http::{Method, Response, StatusCode, Version};
+
 use super::listen::Bound;
-use super::small_http::{self, Bounds, Heard};
-use crate::door::Service;
+use super::small_http::{self, Bounds, TEXT, refusal, said};
+use crate::door::{Named, Service, named_host};
 use crate::metrics::{self, Gauges};
 use crate::site::plan::Skip;
 
@@ -32,47 +35,26 @@ pub(super) async fn run(bound: Option<&Bound>, service: &Arc<Service>, draining:
         .address()
         .is_ok_and(|address| address.ip().is_loopback());
     let (service, draining) = (Arc::clone(service), Arc::clone(draining));
-    let answer = move |heard: Heard<'_>| match heard {
-        Heard::Header(header) => {
-            let head = String::from_utf8_lossy(header);
-            let health = Health::of(draining.load(Ordering::Relaxed));
-            answer(&head, &service, health, is_local)
-        }
-        Heard::TooLong => response(TOO_LARGE, TEXT, &format!("{TOO_LARGE}\n")),
+    let answer = move |request: &Parts| {
+        let health = Health::of(draining.load(Ordering::Relaxed));
+        answer(request, &service, health, is_local)
     };
     small_http::answer_all(bound, BOUNDS, Arc::new(answer)).await;
 }
 
-/// Returns the answer to a request's head, as it goes out.
-fn answer(head: &str, service: &Service, health: Health, is_local: bool) -> String {
-    let mut answer = match (read(head, is_local), health) {
-        (Err(status), _) => response(status, TEXT, &format!("{status}\n")),
-        (Ok(Asked::Health), Health::Up) => response("200 OK", TEXT, "ok\n"),
+fn answer(request: &Parts, service: &Service, health: Health, is_local: bool) -> Response<String> {
+    match (read(request, is_local), health) {
+        (Err(status), _) => refusal(status),
+        (Ok(Asked::Health), Health::Up) => said(StatusCode::OK, TEXT, "ok\n".to_owned()),
         (Ok(Asked::Health), Health::Draining) => {
-            response("503 Service Unavailable", TEXT, "draining\n")
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            said(status, TEXT, "draining\n".to_owned())
         }
-        (Ok(Asked::Metrics), _) => response("200 OK", METRICS, &text(service)),
-    };
-    if head.starts_with("HEAD ")
-        && let Some(end) = answer.find("\r\n\r\n")
-    {
-        answer.truncate(end + 4);
+        (Ok(Asked::Metrics), _) => said(StatusCode::OK, METRICS, text(service)),
     }
-    answer
 }
 
-fn response(status: &str, kind: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
-         Cache-Control: no-store\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-const TEXT: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-const TOO_LARGE: &str = "431 Request Header Fields Too Large";
 
 /// How the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,39 +77,31 @@ enum Asked {
     Metrics,
 }
 
-/// Reads a request's head; the error is the status.
-fn read(head: &str, is_local: bool) -> Result<Asked, &'static str> {
-    let mut lines = head.split("\r\n");
-    let mut words = lines.next().unwrap_or_default().split(' ');
-    let (method, target, version) = (words.next(), words.next(), words.next());
-    if !version.is_some_and(|version| version.starts_with("HTTP/1.")) {
-        return Err("400 Bad Request");
+/// Returns what a request asks; the error is the status.
+fn read(request: &Parts, is_local: bool) -> Result<Asked, StatusCode> {
+    match named_host(request) {
+        // A page elsewhere may make its own name lead here (DNS rebinding); a monitor uses the
+        // address.
+        Named::Host(host) if is_local && !is_address(host) => {
+            return Err(StatusCode::MISDIRECTED_REQUEST);
+        }
+        Named::Host(_) => {}
+        Named::Nothing if request.version == Version::HTTP_10 => {}
+        Named::Nothing | Named::Nonsense => return Err(StatusCode::BAD_REQUEST),
     }
-    let host = lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("host").then(|| value.trim())
-    });
-    // A page elsewhere may make its own name lead here (DNS rebinding); a monitor uses the address.
-    if is_local && !host.is_none_or(is_address) {
-        return Err("421 Misdirected Request");
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
-    if !matches!(method, Some("GET" | "HEAD")) {
-        return Err("405 Method Not Allowed");
-    }
-    match target.and_then(|target| target.split('?').next()) {
-        Some("/healthz") => Ok(Asked::Health),
-        Some("/metrics") => Ok(Asked::Metrics),
-        _ => Err("404 Not Found"),
+    match request.uri.path() {
+        "/healthz" => Ok(Asked::Health),
+        "/metrics" => Ok(Asked::Metrics),
+        _ => Err(StatusCode::NOT_FOUND),
     }
 }
 
 fn is_address(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
-        _ => host,
-    };
-    name == "localhost"
-        || name
+    host.eq_ignore_ascii_case("localhost")
+        || host
             .trim_matches(['[', ']'])
             .parse::<std::net::IpAddr>()
             .is_ok()
@@ -147,29 +121,46 @@ fn text(service: &Service) -> String {
 mod tests {
     use super::*;
 
+    fn told(head: &str, is_local: bool) -> Result<Asked, u16> {
+        let text = format!("{head}\r\n\r\n");
+        let heard = small_http::hear(text.as_bytes(), BOUNDS.header_bytes).unwrap();
+        heard
+            .and_then(|request| read(&request, is_local))
+            .map_err(|status| status.as_u16())
+    }
+
     #[track_caller]
-    fn check(head: &str, expected: &Result<Asked, &'static str>) {
-        assert_eq!(&read(head, true), expected, "{head}");
+    fn check(head: &str, expected: Result<Asked, u16>) {
+        assert_eq!(told(head, true), expected, "{head}");
     }
 
     #[test]
     fn two_paths_are_answered_and_nothing_else_is() {
         check(
             "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:9100",
-            &Ok(Asked::Metrics),
+            Ok(Asked::Metrics),
         );
-        check("HEAD /healthz?x HTTP/1.0", &Ok(Asked::Health));
+        check("HEAD /healthz?x HTTP/1.0", Ok(Asked::Health));
+        let health = "GET /healthz HTTP/1.1\r\nhost:";
+        for host in ["localhost", "LOCALHOST:1", "[::1]:1"] {
+            check(&format!("{health}{host}"), Ok(Asked::Health));
+        }
         check(
-            "GET /healthz HTTP/1.1\r\nhost:localhost",
-            &Ok(Asked::Health),
+            "GET http://127.0.0.1/healthz HTTP/1.1\r\nHost: 127.0.0.1",
+            Ok(Asked::Health),
         );
-        check("GET /healthz HTTP/1.1\r\nHost: [::1]:1", &Ok(Asked::Health));
-        check("GET / HTTP/1.1\r\nHost: [::1]", &Err("404 Not Found"));
-        check("POST /metrics HTTP/1.1", &Err("405 Method Not Allowed"));
-        check("GET /metrics", &Err("400 Bad Request"));
-        check("", &Err("400 Bad Request"));
-        let rebound = "GET /metrics HTTP/1.1\r\nHost: evil.example:9100";
-        check(rebound, &Err("421 Misdirected Request"));
-        assert_eq!(read(rebound, false), Ok(Asked::Metrics));
+        check("GET / HTTP/1.1\r\nHost: [::1]", Err(404));
+        check("POST /metrics HTTP/1.1\r\nHost: ::1", Err(400));
+        check("POST /metrics HTTP/1.1\r\nHost: [::1]", Err(405));
+        check("GET /metrics HTTP/1.1", Err(400));
+        check(&format!("{health}localhost\r\nHost: localhost"), Err(400));
+        check("GET /metrics", Err(400));
+        for rebound in [
+            "GET /metrics HTTP/1.1\r\nHost: evil.example:9100",
+            "GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost",
+        ] {
+            check(rebound, Err(421));
+            assert_eq!(told(rebound, false), Ok(Asked::Metrics));
+        }
     }
 }

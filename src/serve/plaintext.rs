@@ -6,9 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode, header};
+
 use super::listen::Bound;
-use super::small_http::{self, Bounds, Heard};
-use crate::door::Service;
+use super::small_http::{self, Bounds, refusal};
+use crate::door::{Named, Service, named_host};
 
 /// What who comes without TLS may take.
 pub(super) const BOUNDS: Bounds = Bounds {
@@ -18,19 +21,6 @@ pub(super) const BOUNDS: Bounds = Bounds {
     time: Duration::from_secs(10),
 };
 
-/// What a request deserves.
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    /// To go to this host and target.
-    Sent(String, String),
-    /// 400.
-    Malformed,
-    /// 421.
-    Misdirected,
-    /// 431.
-    TooLarge,
-}
-
 /// Sends everyone to the port that has TLS, for ever; waits for ever if nobody listens. Connections
 /// end with it.
 pub(super) async fn send_away(bound: Option<Bound>, service: &Arc<Service>, port: u16) {
@@ -38,99 +28,43 @@ pub(super) async fn send_away(bound: Option<Bound>, service: &Arc<Service>, port
         return std::future::pending().await;
     };
     let service = Arc::clone(service);
-    let answer = move |heard: Heard<'_>| {
-        let verdict = match heard {
-            Heard::Header(header) => judge(header, |host| service.tls.covers(host)),
-            Heard::TooLong => Verdict::TooLarge,
-        };
-        verdict.response(port)
+    let answer = move |request: &Parts| {
+        let location = location(request, |host| service.tls.covers(host), port);
+        location.map_or_else(refusal, sent)
     };
     small_http::answer_all(&bound, BOUNDS, Arc::new(answer)).await;
 }
 
-/// Judges the header of a request, without the empty line at its end (RFC 9112 sections 3 and 5).
-fn judge(header: &[u8], covers: impl Fn(&str) -> bool) -> Verdict {
-    let Some(judged) = read(header) else {
-        return Verdict::Malformed;
+fn sent(location: HeaderValue) -> Response<String> {
+    let mut response = Response::new(String::new());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+/// Returns where a request is to go; the error is the status.
+fn location(
+    request: &Parts,
+    covers: impl Fn(&str) -> bool,
+    port: u16,
+) -> Result<HeaderValue, StatusCode> {
+    let Named::Host(host) = named_host(request) else {
+        return Err(StatusCode::BAD_REQUEST);
     };
-    let (authority, target) = judged;
-    let Ok(parsed) = authority.parse::<http::uri::Authority>() else {
-        return Verdict::Malformed;
-    };
-    let host = &authority[..parsed.host().len().min(authority.len())];
-    if authority.contains('@') || host.is_empty() {
-        return Verdict::Malformed;
-    }
+    let target = request.uri.path_and_query().map(ToString::to_string);
+    let is_plain = |scheme| scheme == "http";
+    let target = target
+        .filter(|target| target.starts_with('/') && target.is_ascii())
+        .filter(|_| request.uri.scheme_str().is_none_or(is_plain))
+        .ok_or(StatusCode::BAD_REQUEST)?;
     if !covers(host) {
-        return Verdict::Misdirected;
+        return Err(StatusCode::MISDIRECTED_REQUEST);
     }
-    Verdict::Sent(host.to_owned(), target.to_owned())
-}
-
-/// Returns the authority that a request is for, and its target in origin form.
-fn read(header: &[u8]) -> Option<(&str, &str)> {
-    let header = std::str::from_utf8(header)
-        .ok()
-        .filter(|text| text.is_ascii())?;
-    let mut lines = header.split("\r\n");
-    let mut words = lines.next()?.split(' ');
-    let (method, target, version) = (words.next()?, words.next()?, words.next()?);
-    let is_token = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic());
-    if words.next().is_some() || !is_token || !version.starts_with("HTTP/1.") {
-        return None;
-    }
-    if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return None;
-    }
-    let mut host = None;
-    for line in lines {
-        let (name, value) = line.split_once(':')?;
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return None;
-        }
-        if value.contains(|letter: char| letter.is_ascii_control() && letter != '\t') {
-            return None;
-        }
-        if name.eq_ignore_ascii_case("host") && host.replace(value.trim()).is_some() {
-            return None;
-        }
-    }
-    // A proxy's form of target overrules the field.
-    let Some(rest) = target.strip_prefix("http://") else {
-        let is_origin = target.starts_with('/') && !target.contains('#');
-        return is_origin.then_some((host?, target));
+    let location = match port {
+        443 => format!("https://{host}{target}"),
+        _ => format!("https://{host}:{port}{target}"),
     };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, target) = rest.split_at(end);
-    match target {
-        "" => Some((authority, "/")),
-        _ if target.starts_with('/') && !target.contains('#') => Some((authority, target)),
-        _ => None,
-    }
-}
-
-impl Verdict {
-    fn response(&self, port: u16) -> String {
-        let (status, location) = match self {
-            Self::Sent(host, target) => {
-                let port = if port == 443 {
-                    String::new()
-                } else {
-                    format!(":{port}")
-                };
-                let location = format!("Location: https://{host}{port}{target}\r\n");
-                ("308 Permanent Redirect", location)
-            }
-            Self::Malformed => ("400 Bad Request", String::new()),
-            Self::Misdirected => ("421 Misdirected Request", String::new()),
-            Self::TooLarge => ("431 Request Header Fields Too Large", String::new()),
-        };
-        // A redirect that is kept would outlive the port that it leads to.
-        format!(
-            "HTTP/1.1 {status}\r\n{location}Cache-Control: no-cache\r\nContent-Length: 0\r\n\
-             Connection: close\r\n\r\n"
-        )
-    }
+    HeaderValue::try_from(location).map_err(|_| StatusCode::BAD_REQUEST)
 }
 
 #[cfg(test)]
@@ -143,81 +77,73 @@ mod tests {
         ["localhost", "a.example", "[::1]"].contains(&host)
     }
 
+    /// Returns where a request is sent, or the status; `None` if there must be more of it.
+    fn told(header: &str, port: u16) -> Option<String> {
+        let heard = small_http::hear(header.as_bytes(), BOUNDS.header_bytes)?;
+        let location = heard.and_then(|request| location(&request, covers, port));
+        Some(match location {
+            Ok(location) => location.to_str().unwrap().to_owned(),
+            Err(status) => status.as_str().to_owned(),
+        })
+    }
+
     #[track_caller]
     fn check(header: &str, expected: &str) {
-        let told = match judge(header.as_bytes(), covers) {
-            Verdict::Sent(host, target) => format!("{host} {target}"),
-            verdict => format!("{verdict:?}"),
-        };
-        assert_eq!(told, expected, "{header:?}");
+        let told = told(&format!("{header}\r\n\r\n"), 443);
+        assert_eq!(told.as_deref(), Some(expected), "{header:?}");
     }
 
     #[test]
     fn requests_are_sent_to_hosts_of_the_certificate_alone() {
-        check("GET /a?b HTTP/1.1\r\nHost: localhost", "localhost /a?b");
+        let sent = "https://localhost/";
         check(
-            "GET / HTTP/1.1\r\nhOst:\tlocalhost:8080 \r\nX: y",
-            "localhost /",
+            "GET /a?b HTTP/1.1\r\nHost: localhost",
+            "https://localhost/a?b",
         );
+        check("GET / HTTP/1.1\r\nhOst:\tlocalhost:8080 \r\nX: y", sent);
+        check(
+            "GET / HTTP/1.1\r\nHost: localhost\r\nCookie: a=\u{e9}",
+            sent,
+        );
+        check("M-SEARCH / HTTP/1.1\r\nHost: localhost", sent);
         check(
             "POST //evil.example/%2e HTTP/1.0\r\nHost: [::1]:80",
-            "[::1] //evil.example/%2e",
+            "https://[::1]//evil.example/%2e",
         );
-        check(
-            "GET http://a.example HTTP/1.1\r\nHost: other",
-            "a.example /",
-        );
-        check("GET http://a.example/x HTTP/1.1", "a.example /x");
-        check("GET / HTTP/1.1\r\nHost: evil.example", "Misdirected");
-        check(
-            "GET / HTTP/1.1\r\nHost: localhost.evil.example",
-            "Misdirected",
-        );
+        let other = "https://a.example/";
+        check("GET http://a.example HTTP/1.1\r\nHost: other", other);
+        check("GET HTTP://a.example/ HTTP/1.1\r\nHost: other", other);
+        check("GET http://a.example/x HTTP/1.0", "https://a.example/x");
+        for host in ["evil.example", "localhost.evil.example"] {
+            check(&format!("GET / HTTP/1.1\r\nHost: {host}"), "421");
+        }
         for header in [
-            "",
             "GET /",
             "GET / HTTP/1.1",
+            "GET / HTTP/1.0",
             "GET / HTTP/2",
-            "GET  / HTTP/1.1\r\nHost: localhost",
+            "GET http://a.example/x HTTP/1.1",
             "GET / HTTP/1.1 x\r\nHost: localhost",
             "GET a HTTP/1.1\r\nHost: localhost",
             "GET * HTTP/1.1\r\nHost: localhost",
+            "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost",
             "GET /\u{e4} HTTP/1.1\r\nHost: localhost",
             "GET /\t HTTP/1.1\r\nHost: localhost",
-            "GET / HTTP/1.1\nHost: localhost",
             "GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost",
-            "GET / HTTP/1.1\r\nHost: localhost\nLocation: x",
+            "GET / HTTP/1.1\r\nHost: localhost\rLocation: x",
+            "GET / HTTP/1.1\r\nHost: l\u{f6}calhost",
             "GET / HTTP/1.1\r\nHost: user@localhost",
             "GET / HTTP/1.1\r\nHost: ",
             "GET / HTTP/1.1\r\nHost: a b",
             "GET / HTTP/1.1\r\nHost : localhost",
-            "GET http://a.example#x HTTP/1.1",
             "GET https://a.example/ HTTP/1.1\r\nHost: localhost",
         ] {
-            check(header, "Malformed");
+            check(header, "400");
         }
     }
 
-    #[test]
-    fn a_response_leads_to_the_port_with_tls() {
-        let sent = Verdict::Sent("a.example".into(), "/x?y".into());
-        assert!(
-            sent.response(8443)
-                .contains("\r\nLocation: https://a.example:8443/x?y\r\n")
-        );
-        assert!(
-            sent.response(443)
-                .contains("\r\nLocation: https://a.example/x?y\r\n")
-        );
-        assert!(
-            Verdict::Misdirected
-                .response(443)
-                .starts_with("HTTP/1.1 421 ")
-        );
-    }
-
     proptest! {
-        /// Nothing that a stranger sends ends up in a line of its own.
+        /// Nobody is sent anywhere but to a host of the certificate.
         #[test]
         fn no_header_is_too_odd(
             pieces in prop::collection::vec(prop::sample::select(vec![
@@ -226,13 +152,12 @@ mod tests {
                 ":", "@", "#", "?", "\0", "\u{e4}", "a.example", " ",
             ]), 0..14),
         ) {
-            let verdict = judge(pieces.concat().as_bytes(), covers);
-            let response = verdict.response(8443);
-            prop_assert!(response.is_ascii());
-            prop_assert_eq!(response.matches("\r\n\r\n").count(), 1);
-            let lines = 5 + usize::from(matches!(verdict, Verdict::Sent(..)));
-            prop_assert_eq!(response.split("\r\n").count(), lines + 1);
-            prop_assert!(!response.replace("\r\n", "").contains(['\r', '\n']));
+            let told = told(&pieces.concat(), 8443).unwrap_or_default();
+            prop_assert!(told.bytes().all(|byte| byte.is_ascii_graphic()));
+            let is_sent = ["https://localhost:8443/", "https://a.example:8443/"]
+                .iter()
+                .any(|place| told.starts_with(place));
+            prop_assert!(is_sent || ["", "400", "421"].contains(&told.as_str()), "{}", told);
         }
     }
 }

@@ -1,13 +1,15 @@
-//! HTTP/1.1 in its smallest form: one request a connection, one answer without a body to read.
+//! HTTP/1.1 in its smallest form: one request a connection, one answer.
 //!
 //! For who comes without TLS and for operators. Everything has a limit: connections in all and of
-//! an address, the header's bytes, and the time from a connection's start to its end. Knows nothing
-//! of what is asked.
+//! an address, the header's bytes and fields, and the time from a connection's start to its end.
+//! Refuses what is no request, and knows nothing of what is asked.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -19,8 +21,10 @@ use super::seats::Seats;
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes read at once.
 const PIECE_LENGTH: usize = 2048;
-/// What a header ends with.
-const END: &[u8] = b"\r\n\r\n";
+/// Fields of a request.
+const FIELDS_MAX: usize = 100;
+/// What people read.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What peers may take.
 #[derive(Debug, Clone, Copy)]
@@ -29,23 +33,14 @@ pub(super) struct Bounds {
     pub(super) connections: usize,
     /// Connections at once from one address; more are closed unheard.
     pub(super) connections_per_address: usize,
-    /// Bytes of a request's header, without the empty line at its end.
+    /// Bytes of a request's header.
     pub(super) header_bytes: usize,
     /// From a connection's start to its end.
     pub(super) time: Duration,
 }
 
-/// What was heard of a request.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heard<'a> {
-    /// Its header, without the empty line at its end.
-    Header(&'a [u8]),
-    /// A header that is too long.
-    TooLong,
-}
-
-/// What answers a request: what goes out, as it stands.
-pub(super) type Answer = dyn Fn(Heard<'_>) -> String + Send + Sync;
+/// What answers a request.
+pub(super) type Answer = dyn Fn(&Parts) -> Response<String> + Send + Sync;
 
 /// Answers everyone who comes, for ever. Connections end with it.
 pub(super) async fn answer_all(bound: &Bound, bounds: Bounds, answer: Arc<Answer>) {
@@ -89,23 +84,20 @@ async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
     answer: &Answer,
 ) -> io::Result<()> {
     let mut read = Vec::new();
-    let mut searched = 0;
     let heard = loop {
-        let found = read[searched..].windows(END.len()).position(|it| it == END);
-        match found.map(|at| searched + at) {
-            Some(end) if end <= header_bytes_max => break Heard::Header(&read[..end]),
-            None if read.len() < header_bytes_max + END.len() => {}
-            _ => break Heard::TooLong,
+        // What is this small may be read from its start with every piece.
+        if let Some(heard) = hear(&read, header_bytes_max) {
+            break heard;
         }
-        // The end may be cut in two; what lies before it is never looked at again.
-        searched = (read.len() + 1).saturating_sub(END.len());
         let mut piece = [0; PIECE_LENGTH];
         match stream.read(&mut piece).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             length => read.extend_from_slice(&piece[..length]),
         }
     };
-    stream.write_all(answer(heard).as_bytes()).await?;
+    let is_head = heard.as_ref().is_ok_and(|it| it.method == Method::HEAD);
+    let response = heard.map_or_else(refusal, |request| answer(&request));
+    stream.write_all(&written(&response, is_head)).await?;
     stream.shutdown().await?;
     // What it goes on to say is taken, so that closing does not take the answer from it.
     let mut rest = [0; PIECE_LENGTH];
@@ -115,6 +107,70 @@ async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
         }
     }
     Ok(())
+}
+
+/// Reads a request's header; `None` as long as more of it is to come. The error is the status.
+pub(super) fn hear(read: &[u8], header_bytes_max: usize) -> Option<Result<Parts, StatusCode>> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut heard = httparse::Request::new(&mut fields);
+    match heard.parse(read) {
+        Ok(httparse::Status::Complete(length)) if length <= header_bytes_max => {
+            Some(parts(&heard).map_err(|_| StatusCode::BAD_REQUEST))
+        }
+        Ok(httparse::Status::Partial) if read.len() < header_bytes_max => None,
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => {
+            Some(Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE))
+        }
+        Err(_) => Some(Err(StatusCode::BAD_REQUEST)),
+    }
+}
+
+fn parts(heard: &httparse::Request<'_, '_>) -> http::Result<Parts> {
+    let mut request = Request::builder()
+        .method(heard.method.unwrap_or_default())
+        .uri(heard.path.unwrap_or_default())
+        .version(match heard.version {
+            Some(0) => Version::HTTP_10,
+            _ => Version::HTTP_11,
+        });
+    for field in &*heard.headers {
+        request = request.header(field.name, field.value);
+    }
+    Ok(request.body(())?.into_parts().0)
+}
+
+/// Returns an answer that is no more than its status.
+pub(super) fn refusal(status: StatusCode) -> Response<String> {
+    said(status, TEXT, format!("{status}\n"))
+}
+
+/// Returns an answer of a media type.
+pub(super) fn said(status: StatusCode, kind: &'static str, body: String) -> Response<String> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Returns an answer as it goes out. None is to be kept.
+fn written(response: &Response<String>, is_head: bool) -> Vec<u8> {
+    let (status, body) = (response.status(), response.body());
+    let length = body.len();
+    let mut written = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nCache-Control: no-store\r\n\
+         Connection: close\r\n"
+    )
+    .into_bytes();
+    for (name, value) in response.headers() {
+        let line = [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"];
+        written.extend(line.concat());
+    }
+    written.extend(b"\r\n");
+    if !is_head {
+        written.extend(body.as_bytes());
+    }
+    written
 }
 
 #[cfg(test)]
@@ -134,20 +190,12 @@ mod tests {
         time: Duration::from_secs(5),
     };
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "every answer takes what was heard"
-    )]
-    fn told(heard: Heard<'_>) -> String {
-        match heard {
-            Heard::Header(header) => format!("{} bytes", header.len()),
-            Heard::TooLong => "too long".to_owned(),
-        }
+    fn told(request: &Parts) -> Response<String> {
+        said(StatusCode::OK, TEXT, request.uri.to_string())
     }
 
-    /// Says a header of so many bytes in pieces, and returns what comes back.
-    async fn say(length: usize, piece: usize) -> String {
-        let text = "x".repeat(length) + "\r\n\r\n";
+    /// Says something in pieces, and returns what comes back.
+    async fn say(text: &str, piece: usize) -> String {
         let (near, far) = tokio::io::duplex(1024);
         let serving = tokio::spawn(converse_with(far));
         let (mut reader, mut writer) = tokio::io::split(near);
@@ -163,17 +211,56 @@ mod tests {
         said
     }
 
+    #[track_caller]
+    fn check(answer: &str, status: &str, body: &str) {
+        let (head, said) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert_eq!(said, body);
+    }
+
     async fn converse_with(stream: tokio::io::DuplexStream) {
         let _ = converse(stream, BOUNDS.header_bytes, &told).await;
     }
 
     #[tokio::test]
     async fn a_byte_too_many_is_told_however_it_comes() {
+        let of = |length: usize| format!("{:x<1$}\r\n\r\n", "GET / HTTP/1.1\r\nX: ", length - 4);
         for piece in [1, 2, 3, 4, 7, 50, 1_000] {
-            assert_eq!(say(100, piece).await, "100 bytes", "{piece}");
-            assert_eq!(say(101, piece).await, "too long", "{piece}");
-            assert_eq!(say(0, piece).await, "0 bytes", "{piece}");
+            check(&say(&of(100), piece).await, "200", "/");
+            let too_long = say(&of(101), piece).await;
+            assert!(too_long.starts_with("HTTP/1.1 431 "), "{piece}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_request_is_refused_at_once() {
+        for text in [
+            "\x16\x03\x01",
+            "GET /\r\n",
+            "GET / HTTP/2\r\n",
+            "GET / HTTP/1.1\r\nX\r\n",
+        ] {
+            check(&say(text, 1).await, "400", "400 Bad Request\n");
+        }
+        assert_eq!(say("GET / HTTP/1.1\r\n", 100).await, "", "more might come");
+        // An empty line may stand before a request (RFC 9112 section 2.2).
+        check(&say("\r\nGET /x HTTP/1.0\r\n\r\n", 1).await, "200", "/x");
+        let head = say("HEAD /x HTTP/1.0\r\n\r\n", 1).await;
+        check(&head, "200", "");
+        assert!(head.contains("\r\nContent-Length: 2\r\n"), "{head}");
+    }
+
+    #[test]
+    fn fields_are_counted_and_their_bytes_are_opaque() {
+        let status = |fields: &str| {
+            let text = format!("GET / HTTP/1.1\r\n{fields}\r\n");
+            hear(text.as_bytes(), 8192).unwrap().err()
+        };
+        assert_eq!(status("Cookie: a=\u{e9}\r\n"), None);
+        assert_eq!(status("Cookie: a=\u{1}\r\n"), Some(StatusCode::BAD_REQUEST));
+        assert_eq!(status(&"a:\r\n".repeat(FIELDS_MAX)), None);
+        let too_many = Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        assert_eq!(status(&"a:\r\n".repeat(FIELDS_MAX + 1)), too_many);
     }
 
     /// Connects, and waits until the server has accepted or closed.
@@ -208,12 +295,12 @@ mod tests {
         let mut waiting = connect(port, other).await;
         let early = timeout(Duration::from_millis(300), ask(&mut waiting)).await;
         assert!(early.is_err(), "all seats are taken: {early:?}");
-        assert_eq!(ask(&mut elsewhere).await, "14 bytes");
+        check(&ask(&mut elsewhere).await, "200", "/");
         drop(elsewhere);
         let mut said = String::new();
         waiting.read_to_string(&mut said).await.unwrap();
-        assert_eq!(said, "14 bytes");
-        assert_eq!(ask(&mut held[0]).await, "14 bytes");
+        check(&said, "200", "/");
+        check(&ask(&mut held[0]).await, "200", "/");
         serving.abort();
     }
 
