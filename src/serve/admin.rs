@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Method, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 
 use super::listen::Bound;
 use super::small_http::{self, Bounds, TEXT, refusal, said};
@@ -44,7 +44,7 @@ pub(super) async fn run(bound: Option<&Bound>, service: &Arc<Service>, draining:
 
 fn answer(request: &Parts, service: &Service, health: Health, is_local: bool) -> Response<String> {
     match (read(request, is_local), health) {
-        (Err(status), _) => refusal(status),
+        (Err(status), _) => refused(status),
         (Ok(Asked::Health), Health::Up) => said(StatusCode::OK, TEXT, "ok\n".to_owned()),
         (Ok(Asked::Health), Health::Draining) => {
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -52,6 +52,15 @@ fn answer(request: &Parts, service: &Service, health: Health, is_local: bool) ->
         }
         (Ok(Asked::Metrics), _) => said(StatusCode::OK, METRICS, text(service)),
     }
+}
+
+fn refused(status: StatusCode) -> Response<String> {
+    let mut response = refusal(status);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        let methods = HeaderValue::from_static("GET, HEAD");
+        response.headers_mut().insert(header::ALLOW, methods);
+    }
+    response
 }
 
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -120,6 +129,16 @@ fn text(service: &Service) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_method_that_is_refused_is_told_which_are_not() {
+        let allowed = |status| refused(status).headers().get(header::ALLOW).cloned();
+        assert_eq!(
+            allowed(StatusCode::METHOD_NOT_ALLOWED).unwrap(),
+            "GET, HEAD"
+        );
+        assert_eq!(allowed(StatusCode::NOT_FOUND), None);
+    }
 
     fn told(head: &str, is_local: bool) -> Result<Asked, u16> {
         let text = format!("{head}\r\n\r\n");

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
@@ -97,7 +97,9 @@ async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
     };
     let is_head = heard.as_ref().is_ok_and(|it| it.method == Method::HEAD);
     let response = heard.map_or_else(refusal, |request| answer(&request));
-    stream.write_all(&written(&response, is_head)).await?;
+    stream
+        .write_all(&written(&response, is_head, SystemTime::now()))
+        .await?;
     stream.shutdown().await?;
     // What it goes on to say is taken, so that closing does not take the answer from it.
     let mut rest = [0; PIECE_LENGTH];
@@ -154,12 +156,12 @@ pub(super) fn said(status: StatusCode, kind: &'static str, body: String) -> Resp
 }
 
 /// Returns an answer as it goes out. None is to be kept.
-fn written(response: &Response<String>, is_head: bool) -> Vec<u8> {
+fn written(response: &Response<String>, is_head: bool, now: SystemTime) -> Vec<u8> {
     let (status, body) = (response.status(), response.body());
-    let length = body.len();
+    let (date, length) = (httpdate::fmt_http_date(now), body.len());
     let mut written = format!(
-        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nCache-Control: no-store\r\n\
-         Connection: close\r\n"
+        "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Length: {length}\r\n\
+         Cache-Control: no-store\r\nConnection: close\r\n"
     )
     .into_bytes();
     for (name, value) in response.headers() {
@@ -226,7 +228,9 @@ mod tests {
     async fn a_byte_too_many_is_told_however_it_comes() {
         let of = |length: usize| format!("{:x<1$}\r\n\r\n", "GET / HTTP/1.1\r\nX: ", length - 4);
         for piece in [1, 2, 3, 4, 7, 50, 1_000] {
-            check(&say(&of(100), piece).await, "200", "/");
+            let answer = say(&of(100), piece).await;
+            check(&answer, "200", "/");
+            assert!(answer.contains("\r\nDate: "), "{answer}");
             let too_long = say(&of(101), piece).await;
             assert!(too_long.starts_with("HTTP/1.1 431 "), "{piece}");
         }
