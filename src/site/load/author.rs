@@ -136,7 +136,9 @@ impl Loader {
             Ok(text) => text,
             // The text stays, so that the same one counts as known when it comes back.
             Err(reason) => {
-                self.warn_of(file.name, &reason);
+                if file.fault.as_ref() != Some(&reason) {
+                    self.warn_of(file.name, &reason);
+                }
                 (file.fault, file.is_unreadable) = (Some(reason), true);
                 return;
             }

@@ -315,3 +315,21 @@ async fn headers_and_redirects_say_when_they_are_bad_and_when_they_are_mended() 
         assert_eq!(news(name), good, "{name} is gone");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_cannot_be_read_is_warned_of_once() {
+    let directory = Directory::new(&[]);
+    let log = directory.outside.join("log");
+    let subscriber = tracing_subscriber::fmt().with_writer(Arc::new(File::create(&log).unwrap()));
+    let _subscribed = tracing::subscriber::set_default(subscriber.finish());
+    let root = directory.root();
+    let large = "#".repeat(2 << 20);
+    for (content, warnings) in [(large.as_str(), 1), (&large, 1), ("", 1), (&large, 2)] {
+        directory.write("_headers", content);
+        interval().await;
+        root.loader.refresh_author();
+        let text = fs::read_to_string(&log).unwrap();
+        let said = text.matches("_headers is not used").count();
+        assert_eq!(said, warnings, "{text}");
+    }
+}
