@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use crate::answer::live::{Heard, Told};
 use crate::door::Service;
 use crate::hub::{self, EventId, Hub};
-use crate::site::{Change, Changes, ContentHash, Instructions, Kind, UrlPath, What};
+use crate::site::{Change, Changes, ContentHash, Kind, UrlPath, What};
 use crate::terminal::Style;
 use crate::{answer, door};
 use keys::{Key, Keys};
@@ -288,27 +288,11 @@ impl<'a> Editor<'a> {
             site.refresh(&paths)
         });
         let Ok(changes) = refreshed.await else { return };
-        match &changes.instructions {
-            Instructions::Same => {}
-            Instructions::Good { .. } => self.set(Cause::Instructions, None),
-            Instructions::Bad { file, why } => {
-                let title = format!("{file} cannot be used");
-                self.set(
-                    Cause::Instructions,
-                    Some(Problem {
-                        title,
-                        text: why.clone(),
-                    }),
-                );
-            }
-        }
+        self.set(Cause::Instructions, unusable(&changes.instructions.bad));
         self.set(Cause::Unreadable, unreadable(&changes));
         if changes.changed.is_empty() {
             // Another header or redirect is seen in any page, or in none: only a look tells.
-            let is_seen = Instructions::Good {
-                answers_differ: true,
-            };
-            if changes.instructions == is_seen {
+            if changes.instructions.answers_differ {
                 self.reload();
             }
             return;
@@ -479,6 +463,21 @@ fn more(took: Duration) -> Duration {
     took.clamp(PAINT_WAIT_MORE, PAINT_WAIT_MAX)
 }
 
+/// Names every file of the author's that is bad; why, and where, if there is another.
+fn unusable(bad: &[(String, String)]) -> Option<Problem> {
+    let text = match bad {
+        [] => return None,
+        [(_, why)] => why.clone(),
+        _ => {
+            let lines = bad.iter().map(|(file, why)| format!("{file}: {why}"));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+    };
+    let names: Vec<_> = bad.iter().map(|(file, _)| file.as_str()).collect();
+    let title = format!("{} cannot be used", names.join(" and "));
+    Some(Problem { title, text })
+}
+
 fn unreadable(changes: &Changes) -> Option<Problem> {
     let (path, why) = changes.unreadable.first()?;
     let title = format!("{path} cannot be read");
@@ -489,6 +488,18 @@ fn unreadable(changes: &Changes) -> Option<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_file_that_cannot_be_used_is_named() {
+        let bad = ["_headers", "_redirects"].map(|file| (file.to_owned(), "line 1: x".to_owned()));
+        let of = |bad| unusable(bad).map(|it| format!("{}: {}", it.title, it.text));
+        assert_eq!(of(&bad[..0]), None);
+        assert_eq!(of(&bad[..1]).unwrap(), "_headers cannot be used: line 1: x");
+        assert_eq!(
+            of(&bad).unwrap(),
+            "_headers and _redirects cannot be used: _headers: line 1: x\n_redirects: line 1: x"
+        );
+    }
 
     #[test]
     fn a_slow_tab_is_waited_for_longer_and_never_for_ever() {

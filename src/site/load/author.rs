@@ -46,10 +46,9 @@ struct AuthorFile {
     is_unreadable: bool,
 }
 
-/// What is wrong, and what is in force.
+/// What is in force.
 #[derive(Debug, Clone)]
 struct Told {
-    faults: Vec<(Name, String)>,
     overrides: Arc<Overrides>,
     headers: Arc<HeaderRules>,
     redirects: Arc<Redirects>,
@@ -82,7 +81,7 @@ impl AuthorFiles {
         let files = [open(NAMES[0])?, open(NAMES[1])?, open(NAMES[2])?];
         Ok(Self {
             files,
-            told: Told::of(&[], site),
+            told: Told::of(site),
         })
     }
 }
@@ -90,21 +89,17 @@ impl AuthorFiles {
 impl Loader {
     /// Returns what became of the author's files since this was last asked.
     pub(super) fn author_news(&self) -> Instructions {
-        self.author_read.expire();
         self.refresh_author();
         let mut author = lock(&self.author);
-        let now = Told::of(&author.files, &self.site.load());
+        let now = Told::of(&self.site.load());
         let before = std::mem::replace(&mut author.told, now.clone());
         let answers_differ = !Arc::ptr_eq(&now.headers, &before.headers)
             || !Arc::ptr_eq(&now.redirects, &before.redirects);
-        let differ = answers_differ || !Arc::ptr_eq(&now.overrides, &before.overrides);
-        match now.faults.first() {
-            Some((name, why)) if now.faults != before.faults => Instructions::Bad {
-                file: name.to_string(),
-                why: why.clone(),
-            },
-            None if differ || !before.faults.is_empty() => Instructions::Good { answers_differ },
-            Some(_) | None => Instructions::Same,
+        let fault = |file: &AuthorFile| Some((file.name.to_string(), file.fault.clone()?));
+        Instructions {
+            differ: answers_differ || !Arc::ptr_eq(&now.overrides, &before.overrides),
+            answers_differ,
+            bad: author.files.iter().filter_map(fault).collect(),
         }
     }
 
@@ -218,10 +213,8 @@ impl Said {
 }
 
 impl Told {
-    fn of(files: &[AuthorFile], site: &Site) -> Self {
-        let fault = |file: &AuthorFile| Some((file.name, file.fault.clone()?));
+    fn of(site: &Site) -> Self {
         Self {
-            faults: files.iter().filter_map(fault).collect(),
             overrides: Arc::clone(&site.overrides),
             headers: Arc::clone(&site.headers),
             redirects: Arc::clone(&site.redirects),

@@ -63,22 +63,13 @@ pub enum What {
 
 /// What became of what the author says to the server: `push.toml`, `_headers` and `_redirects`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub enum Instructions {
-    /// Nothing new.
-    #[default]
-    Same,
-    /// They changed and are used, or one was bad and is mended.
-    Good {
-        /// Whether answers differ by it, not only what is sent ahead.
-        answers_differ: bool,
-    },
-    /// One cannot be used: what it said when it was last good stays.
-    Bad {
-        /// Its name.
-        file: String,
-        /// What is wrong with it.
-        why: String,
-    },
+pub struct Instructions {
+    /// Whether what they say is new, and used.
+    pub differ: bool,
+    /// Whether answers differ by it, not only what is sent ahead.
+    pub answers_differ: bool,
+    /// Every one that cannot be used now, and why: what it said when it was last good stays.
+    pub bad: Vec<(String, String)>,
 }
 
 /// What has to be known of changes that somebody else found first.
@@ -135,12 +126,10 @@ impl SiteRoot {
         let site = self.snapshot();
         let targets = self.loader.targets(&site, paths);
         let is_said = |path: &UrlPath| paths.contains(path);
-        let news = if instructions().iter().any(is_said) {
-            self.loader.author_news()
-        } else {
-            Instructions::Same
-        };
-        self.loader.refresh(&site, &targets, news)
+        if instructions().iter().any(is_said) {
+            self.loader.author_read.expire();
+        }
+        self.loader.refresh(&site, &targets)
     }
 
     /// Compares all that is known with the disk at once, as [`Self::refresh`] does. Blocks.
@@ -153,8 +142,8 @@ impl SiteRoot {
         let known = site.slots.keys().filter(|path| !path.is_directory());
         let missed = lock(&self.loader.notes).missed();
         let targets: BTreeSet<_> = known.cloned().chain(missed).collect();
-        self.loader
-            .refresh(&site, &targets, self.loader.author_news())
+        self.loader.author_read.expire();
+        self.loader.refresh(&site, &targets)
     }
 
     /// Makes pages anew if anything they need differs, so that the next refresh knows what they
@@ -214,7 +203,8 @@ impl Loader {
         targets
     }
 
-    fn refresh(&self, before: &Site, targets: &BTreeSet<UrlPath>, news: Instructions) -> Changes {
+    fn refresh(&self, before: &Site, targets: &BTreeSet<UrlPath>) -> Changes {
+        let instructions = self.author_news();
         for path in targets {
             lock(&self.notes).unreadable.remove(path);
             self.check_now(path);
@@ -225,11 +215,15 @@ impl Loader {
             .into_iter()
             .filter_map(|(path, was)| change(path, was, &after))
             .collect();
-        let all = matches!(news, Instructions::Good { .. });
         Changes {
-            pages: concerned(&changed, [before, &after], &noted.missed, all),
+            pages: concerned(
+                &changed,
+                [before, &after],
+                &noted.missed,
+                instructions.differ,
+            ),
             changed,
-            instructions: news,
+            instructions,
             unreadable: noted.unreadable,
         }
     }

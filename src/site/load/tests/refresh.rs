@@ -200,32 +200,26 @@ async fn a_root_that_is_away_keeps_its_last_good_state() {
 async fn push_toml_says_when_it_is_bad_and_when_it_is_mended() {
     let (directory, root) = two_pages().await;
     let overrides = root.url_path_of(&directory.path.join("push.toml")).unwrap();
-    let news = || root.refresh(std::slice::from_ref(&overrides)).instructions;
-    assert_eq!(news(), Instructions::Same);
+    let bad = || {
+        let instructions = root.refresh(std::slice::from_ref(&overrides)).instructions;
+        assert!(!instructions.answers_differ);
+        !instructions.bad.is_empty()
+    };
+    assert!(!bad());
     directory.write("push.toml", "[[[");
     // A request may be the first to see it.
     interval().await;
     root.prepare(&path("/")).await;
-    assert!(matches!(news(), Instructions::Bad { .. }));
-    assert_eq!(news(), Instructions::Same);
+    assert!(bad());
+    assert!(!root.refresh(&[path("/a.css")]).instructions.bad.is_empty());
     fs::remove_file(directory.path.join("push.toml")).unwrap();
     let changes = root.refresh(std::slice::from_ref(&overrides));
-    assert_eq!(
-        changes.instructions,
-        Instructions::Good {
-            answers_differ: false
-        }
-    );
+    assert!(changes.instructions.differ && changes.instructions.bad.is_empty());
     assert_eq!(said(&changes), "| / /docs/ /other.html");
     fs::write(directory.path.join("push.toml"), b"\xff").unwrap();
-    assert!(matches!(news(), Instructions::Bad { .. }));
+    assert!(bad());
     fs::remove_file(directory.path.join("push.toml")).unwrap();
-    assert_eq!(
-        news(),
-        Instructions::Good {
-            answers_differ: false
-        }
-    );
+    assert!(!bad());
 }
 
 #[tokio::test(start_paused = true)]
@@ -292,28 +286,42 @@ fn files_have_paths() {
 async fn headers_and_redirects_say_when_they_are_bad_and_when_they_are_mended() {
     let (directory, root) = two_pages().await;
     let of = |name: &str| root.url_path_of(&directory.path.join(name)).unwrap();
-    let news = |name: &str| root.refresh(&[of(name)]).instructions;
-    let good = Instructions::Good {
-        answers_differ: true,
+    // Whether answers differ, and what is bad.
+    let news = |name: &str| {
+        let instructions = root.refresh(&[of(name)]).instructions;
+        let bad = instructions.bad.iter();
+        let bad: Vec<_> = bad.map(|(file, why)| format!("{file}: {why}")).collect();
+        (instructions.answers_differ, bad.join("\n"))
     };
+    let (same, good) = ((false, String::new()), (true, String::new()));
     for (name, bad, mended) in [
         ("_headers", "/*\n  Date: now\n", "/*\n  X-A: 1\n"),
         ("_redirects", "/a /b 299\n", "/a /b 302\n"),
     ] {
-        assert_eq!(news(name), Instructions::Same, "{name}");
+        assert_eq!(news(name), same, "{name}");
         directory.write(name, bad);
-        let Instructions::Bad { file, why } = news(name) else {
-            panic!("{name} is taken");
-        };
-        assert_eq!(file, name);
-        assert!(why.starts_with("line "), "{why}");
-        assert_eq!(news(name), Instructions::Same, "{name} was told");
+        let (differ, why) = news(name);
+        assert!(
+            !differ && why.starts_with(&format!("{name}: line ")),
+            "{why}"
+        );
         directory.write(name, mended);
         assert_eq!(news(name), good, "{name}");
-        assert_eq!(news(name), Instructions::Same, "{name} was told");
+        assert_eq!(news(name), same, "{name} was told");
         fs::remove_file(directory.path.join(name)).unwrap();
         assert_eq!(news(name), good, "{name} is gone");
     }
+    // One that is bad hides nothing of another.
+    directory.write("_headers", "/*\n  Date: now\n");
+    let (_, headers) = news("_headers");
+    directory.write("_redirects", "/a /b 299\n");
+    let (differ, both) = news("_redirects");
+    assert!(
+        !differ && both.starts_with(&format!("{headers}\n_redirects: ")),
+        "{both}"
+    );
+    directory.write("_redirects", "/a /b 302\n");
+    assert_eq!(news("_redirects"), (true, headers));
 }
 
 #[tokio::test(start_paused = true)]
