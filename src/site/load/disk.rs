@@ -269,6 +269,8 @@ impl Disk {
 impl Root {
     fn open(path: &Path) -> io::Result<Self> {
         let canonical = path.canonicalize()?;
+        // What can be opened may still let nobody look inside.
+        std::fs::metadata(canonical.join("."))?;
         let directory = Dir::open_ambient_dir(&canonical, ambient_authority())?;
         let metadata = directory.dir_metadata()?;
         let (device, inode) = {

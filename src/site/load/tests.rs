@@ -529,3 +529,24 @@ async fn memory_is_bounded_and_what_is_asked_for_comes_back() {
     directory.write("d", &"d".repeat(21));
     assert_eq!(get(&root, "/d").await, "(streamed)");
 }
+
+/// Root reads everything; then there is nothing to see here.
+#[test]
+fn a_root_that_cannot_be_searched_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::new(&[("index.html", "home")]);
+    let mode = |mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(&directory.path, mode).unwrap();
+    };
+    mode(0o000);
+    let is_root = fs::metadata(directory.path.join("index.html")).is_ok();
+    let opened = SiteRoot::open(directory.options());
+    // Who may pass may serve what is asked for by name.
+    mode(0o100);
+    assert!(SiteRoot::open(directory.options()).is_ok());
+    mode(0o700);
+    let said = opened.map(drop).map_err(|error| error.to_string());
+    let is_named = said.is_err_and(|said| said.starts_with("cannot read the directory `"));
+    assert!(is_root || is_named);
+}
