@@ -155,6 +155,12 @@ pub(super) fn bind(
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 bail!("port {port} is privileged; choose one from 1024 on with --port");
             }
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                bail!(
+                    "{} is no address of this machine; change --host",
+                    addresses[0]
+                );
+            }
             Err(error) => {
                 return Err(error)
                     .with_context(|| format!("cannot listen on port {port} of {addresses:?}"));
@@ -255,4 +261,20 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_another_machine_is_named_with_its_flag() {
+        // Nobody has an address of documentation (RFC 5737).
+        let exposure = Exposure::Address(Ipv4Addr::new(192, 0, 2, 1).into());
+        let error = bind(Vec::new(), &exposure, Port::Only(0)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "192.0.2.1 is no address of this machine; change --host"
+        );
+    }
 }
