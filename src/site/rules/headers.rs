@@ -200,7 +200,13 @@ impl Rule {
         let (name, value) = line
             .split_once(':')
             .ok_or_else(|| format!("`{line}` is neither a path nor `Name: value`"))?;
-        let (name, value) = (field_name(name.trim())?, value.trim());
+        let (written, value) = (name.trim(), value.trim());
+        let name = field_name(written)?;
+        if value.is_empty() {
+            return Err(format!(
+                "{written} has no value: to take the field away, write `! {written}`"
+            ));
+        }
         if HeaderValue::from_str(value).is_err() || !value.is_ascii() {
             return Err(format!(
                 "the value of {name} has characters that no field may have"
@@ -435,6 +441,13 @@ X-A:https://a.example
             ),
             ("/*\n  Location: /b", "_redirects"),
             ("/*\n  Basic-Auth: a:b", "--auth USER:HASH"),
+            (
+                "/*\n  X-A: 1\n  Cache-Control:",
+                "line 3: Cache-Control has no value: to take the field away, write \
+                 `! Cache-Control`",
+            ),
+            ("/*\n  x-a: \t", "line 2: x-a has no value"),
+            ("/*\n  Link: ", "line 2: Link has no value"),
             ("/*\n  Link: /a.css", "line 2: `/a.css` is no link"),
             ("/*\n  X-A: \u{e4}", "characters"),
             ("/*/*\n", "line 1: `/*/*` has more than one *"),
