@@ -80,7 +80,7 @@ impl Health {
 }
 
 /// What may be asked.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     Health,
     Metrics,
@@ -142,8 +142,8 @@ mod tests {
 
     fn told(head: &str, is_local: bool) -> Result<Asked, u16> {
         let text = format!("{head}\r\n\r\n");
-        let heard = small_http::hear(text.as_bytes(), BOUNDS.header_bytes).unwrap();
-        heard
+        small_http::hear(text.as_bytes(), BOUNDS.header_bytes)
+            .unwrap()
             .and_then(|request| read(&request, is_local))
             .map_err(|status| status.as_u16())
     }

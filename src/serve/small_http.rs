@@ -160,8 +160,8 @@ fn written(response: &Response<String>, is_head: bool, now: SystemTime) -> Vec<u
     let (status, body) = (response.status(), response.body());
     let (date, length) = (httpdate::fmt_http_date(now), body.len());
     let mut written = format!(
-        "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Length: {length}\r\n\
-         Cache-Control: no-store\r\nConnection: close\r\n"
+        "HTTP/1.1 {status}\r\ndate: {date}\r\ncontent-length: {length}\r\n\
+         cache-control: no-store\r\nconnection: close\r\n"
     )
     .into_bytes();
     for (name, value) in response.headers() {
@@ -230,7 +230,7 @@ mod tests {
         for piece in [1, 2, 3, 4, 7, 50, 1_000] {
             let answer = say(&of(100), piece).await;
             check(&answer, "200", "/");
-            assert!(answer.contains("\r\nDate: "), "{answer}");
+            assert!(answer.contains("\r\ndate: "), "{answer}");
             let too_long = say(&of(101), piece).await;
             assert!(too_long.starts_with("HTTP/1.1 431 "), "{piece}");
         }
@@ -251,7 +251,7 @@ mod tests {
         check(&say("\r\nGET /x HTTP/1.0\r\n\r\n", 1).await, "200", "/x");
         let head = say("HEAD /x HTTP/1.0\r\n\r\n", 1).await;
         check(&head, "200", "");
-        assert!(head.contains("\r\nContent-Length: 2\r\n"), "{head}");
+        assert!(head.contains("\r\ncontent-length: 2\r\n"), "{head}");
     }
 
     #[test]
