@@ -67,7 +67,10 @@ impl Value {
 fn text(value: &DeValue<'_>) -> Option<OsString> {
     match value {
         DeValue::String(text) => Some(text.as_ref().into()),
-        DeValue::Integer(number) => Some(number.as_str().into()),
+        DeValue::Integer(number) => {
+            let number = i128::from_str_radix(number.as_str(), number.radix()).ok()?;
+            Some(number.to_string().into())
+        }
         DeValue::Float(number) => Some(number.as_str().into()),
         _ => None,
     }

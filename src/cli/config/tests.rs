@@ -114,6 +114,19 @@ fn what_excludes_another_setting_goes_by_precedence() {
     check("forerun plan", &[], file, "forerun plan --json");
 }
 
+/// TOML 1.0, Integer.
+#[test]
+fn numbers_are_what_they_are_however_they_are_written() {
+    for number in ["0x2345", "9_029", "+9029", "0o21505", "0b10001101000101"] {
+        check(
+            "forerun",
+            &[],
+            &format!("port = {number}"),
+            "forerun --port=9029",
+        );
+    }
+}
+
 #[test]
 fn help_and_mistakes_are_left_to_clap() {
     for line in [
