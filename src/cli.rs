@@ -178,7 +178,7 @@ pub fn read() -> anyhow::Result<Command> {
 }
 
 fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
-    let arguments = Arguments::try_parse_from(arguments)?;
+    let arguments = Arguments::try_parse_from(arguments).map_err(config::discreet)?;
     let settings = arguments.config;
     let command = match arguments.command {
         None => Command::Serve(serve::serve(arguments.serve)?),
@@ -403,6 +403,8 @@ mod tests {
     fn mistakes_are_answered_with_their_fix() {
         let said = |line: &str| format!("{:#}", parse(line).unwrap_err());
         assert!(said("forerun --host public").contains("goes before --host"));
+        let password = said("forerun --auth ada:secret");
+        assert!(password.contains("forerun hash NAME") && !password.contains("secret"));
         assert!(said("forerun plan public").contains("--site public"));
         assert!(said("forerun --certificate a.pem").contains("--key"));
         assert!(said("forerun --memory 3X").contains("64K"));

@@ -9,7 +9,7 @@ mod file;
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::num::ParseIntError;
 use std::path::PathBuf;
 
@@ -24,6 +24,9 @@ pub(super) const FILE: &str = "forerun.toml";
 const DEFAULT_COMMAND: &str = "serve";
 /// The flag that names the file, which the file cannot set.
 const CONFIG: &str = "config";
+
+/// The flag whose value may be a password, which is not repeated.
+const SECRET: &str = "auth";
 
 /// Returns the arguments, and behind them what the environment and the file add.
 ///
@@ -59,9 +62,14 @@ pub(super) fn complete(
         let name = variable_name(&key(arg));
         if let Some(value) = variable(&name) {
             let words = words(arg, &Value::of_variable(arg, &value));
-            let words = words.map_err(|expected| mistake(&name, &value, &expected))?;
-            check(&definition, given.command.as_deref(), &words)
-                .map_err(|expected| mistake(&name, &value, &expected))?;
+            let mistake = |expected: String| {
+                if is_secret(arg) {
+                    return anyhow::anyhow!("{name}: {expected}");
+                }
+                anyhow::anyhow!("{name}={}: {expected}", value.to_string_lossy())
+            };
+            let words = words.map_err(mistake)?;
+            check(&definition, given.command.as_deref(), &words).map_err(mistake)?;
             added.push((arg, words));
         }
     }
@@ -106,10 +114,6 @@ pub(super) fn mistyped(
         .collect();
     said.sort();
     said
-}
-
-fn mistake(name: &str, value: &OsStr, expected: &str) -> anyhow::Error {
-    anyhow::anyhow!("{name}={}: {expected}", value.to_string_lossy())
 }
 
 /// Puts flags before a `--`, behind which everything is a value, and values behind it.
@@ -238,6 +242,22 @@ fn is_help(arg: &Arg) -> bool {
         arg.get_action(),
         ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version
     )
+}
+
+fn is_secret(arg: &Arg) -> bool {
+    arg.get_long() == Some(SECRET)
+}
+
+/// Makes a mistake not repeat what may be a password.
+pub(super) fn discreet(mut error: clap::Error) -> clap::Error {
+    let flag = format!("--{SECRET} ");
+    if let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg)
+        && arg.starts_with(&flag)
+    {
+        let hidden = ContextValue::String("...".to_owned());
+        error.insert(ContextKind::InvalidValue, hidden);
+    }
+    error
 }
 
 fn takes_values(arg: &Arg) -> bool {

@@ -7,6 +7,7 @@ use clap::Args;
 use http::HeaderValue;
 
 use super::site::not_served;
+use super::values::{file_of_site, origin};
 use super::{ANSWERS, SERVING};
 use crate::answer::Policy;
 use crate::answer::authorization::{User, Users};
@@ -24,8 +25,9 @@ pub(super) struct PolicyArguments {
     /// Only what a browser shows, and whose name has no dot: a script or an image that is missing
     /// stays missing. Example: forerun dist --spa
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true,
-          default_missing_value = "/index.html", help_heading = ANSWERS)]
-    spa: Option<String>,
+          default_missing_value = "/index.html", value_parser = file_of_site,
+          help_heading = ANSWERS)]
+    spa: Option<UrlPath>,
 
     /// Show what directories hold that have no index.html
     ///
@@ -48,8 +50,8 @@ pub(super) struct PolicyArguments {
     /// An origin is a scheme and a host, as in `https://app.example`. With --auth, scripts of one
     /// that is named may use what the browser has signed in with.
     /// Example: forerun fonts --cors '*'
-    #[arg(long, value_name = "ORIGIN", help_heading = ANSWERS)]
-    cors: Vec<String>,
+    #[arg(long, value_name = "ORIGIN", value_parser = origin, help_heading = ANSWERS)]
+    cors: Vec<HeaderValue>,
 
     /// Send what keeps pages from being framed, and from leaking where their visitors come from
     ///
@@ -64,9 +66,8 @@ pub(super) struct PolicyArguments {
     /// passwords, are refused. No cache that others share may keep an answer then: `public`,
     /// `s-maxage` and fields for such caches are left out, whatever --cache and _headers say.
     /// Example: forerun --auth "$(forerun hash ada)"
-    // Read later: clap would repeat what is refused, which may be a password.
-    #[arg(long, value_name = "NAME:HASH", help_heading = ANSWERS)]
-    auth: Vec<String>,
+    #[arg(long, value_name = "NAME:HASH", value_parser = User::parse, help_heading = ANSWERS)]
+    auth: Vec<User>,
 
     /// Ask for a name and a password that this file has, a line NAME:HASH for each
     ///
@@ -89,13 +90,17 @@ pub(super) fn policy(
     site: &Path,
     has_own_certificate: bool,
 ) -> anyhow::Result<&'static Policy> {
-    let spa = arguments
-        .spa
-        .map(|file| application(&file, site))
-        .transpose()?;
-    let users = arguments.auth.iter().map(|text| User::parse(text));
-    let users: Result<Vec<_>, String> = users.collect();
-    let mut users = users.map_err(|wrong| anyhow!("--auth: {wrong}"))?;
+    if let Some(file) = &arguments.spa
+        && site.is_dir()
+        && !site.join(file.relative()).is_file()
+    {
+        bail!(
+            "--spa={file}: there is no such file in {}; it is named from there, as in \
+             --spa=/index.html",
+            site.display()
+        );
+    }
+    let mut users = arguments.auth;
     if let Some(file) = &arguments.auth_file {
         not_served(file, site).with_context(|| format!("--auth-file {}", file.display()))?;
         users.extend(users_of(file)?);
@@ -107,55 +112,26 @@ pub(super) fn policy(
     };
     Ok(Box::leak(Box::new(Policy {
         cache: arguments.cache,
-        cors: cors(&arguments.cors)?,
+        cors: cors(arguments.cors),
         secure: match (arguments.secure, has_own_certificate) {
             (false, _) => Secure::Off,
             (true, false) => Secure::On,
             (true, true) => Secure::Strict,
         },
         users,
-        spa,
+        spa: arguments.spa,
         listing: arguments.listing,
     })))
 }
 
-fn application(file: &str, site: &Path) -> anyhow::Result<UrlPath> {
-    let absolute = format!("/{}", file.trim_start_matches('/'));
-    match UrlPath::parse(&absolute) {
-        Ok(path) if !path.is_directory() && site.join(path.relative()).is_file() => Ok(path),
-        _ if !site.is_dir() => UrlPath::parse(&absolute).map_err(|error| anyhow!("{error}")),
-        _ => bail!(
-            "--spa={file}: there is no such file in {}; it is named from there, as in \
-             --spa=/index.html",
-            site.display()
-        ),
-    }
-}
-
-fn cors(origins: &[String]) -> anyhow::Result<Cors> {
+fn cors(origins: Vec<HeaderValue>) -> Cors {
     if origins.iter().any(|origin| origin == "*") {
-        return Ok(Cors::Any);
+        Cors::Any
+    } else if origins.is_empty() {
+        Cors::Own
+    } else {
+        Cors::These(origins)
     }
-    if origins.is_empty() {
-        return Ok(Cors::Own);
-    }
-    let read = |text: &String| {
-        let url = url::Url::parse(text).ok();
-        let origin = url.filter(|url| matches!(url.scheme(), "http" | "https"));
-        let origin = origin.map(|url| url.origin().ascii_serialization());
-        match origin.filter(|origin| origin == text.trim_end_matches('/')) {
-            Some(origin) => Ok(HeaderValue::try_from(origin)?),
-            None => bail!(
-                "--cors takes an origin such as https://app.example (no path), or *; \"{text}\" is \
-                 neither"
-            ),
-        }
-    };
-    origins
-        .iter()
-        .map(read)
-        .collect::<anyhow::Result<_>>()
-        .map(Cors::These)
 }
 
 fn users_of(file: &Path) -> anyhow::Result<Vec<User>> {

@@ -1,16 +1,16 @@
 //! Arguments of `forerun serve`, most of which `forerun dev` takes too.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::certificate::{authority_directory, host_name};
 use super::channels::{ChannelArguments, Trial, channels};
 use super::site::{SiteArguments, not_served, site};
-use super::values::{admin, bytes, count, time_that_passes};
+use super::values::{admin, bytes, count, exposure, time_that_passes};
 use super::{AHEAD, CERTIFICATE, LIMITS, SERVING, log_to_stderr, policy};
 use crate::access_log::Format;
 use crate::answer::{Deliver, Options};
@@ -50,8 +50,8 @@ pub(super) struct ServingArguments {
     ///
     /// Without it only this machine can connect. Example: forerun --host 192.168.1.20
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "*",
-          help_heading = SERVING)]
-    host: Option<String>,
+          value_parser = exposure, help_heading = SERVING)]
+    host: Option<Exposure>,
 
     /// Print a line for each answer: Common Log Format and what was pushed with it, or JSON
     ///
@@ -227,18 +227,6 @@ pub(super) fn serving(
             host_name: host_name(),
         },
     };
-    let exposure = match arguments.host.as_deref() {
-        None => Exposure::Loopback,
-        Some("*") => Exposure::Everywhere,
-        Some(address) => match address.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(address) if address.is_unspecified() => Exposure::Everywhere,
-            Ok(address) => Exposure::Address(address),
-            Err(_) => bail!(
-                "--host takes an address such as 192.168.1.20, or nothing for every address; \
-                 \"{address}\" is neither (a site to serve goes before --host)"
-            ),
-        },
-    };
     let has_own_certificate = matches!(certificate, Certificate::Files { .. });
     let http_port = arguments.policy.http_port;
     let channels = channels(arguments.channels, &arguments.site, trial)?;
@@ -246,7 +234,7 @@ pub(super) fn serving(
     Ok(ServeOptions {
         site: site(arguments.site, &arguments.site_arguments),
         certificate,
-        exposure,
+        exposure: arguments.host.unwrap_or(Exposure::Loopback),
         port: if arguments.strict_port {
             Port::Only(port)
         } else {

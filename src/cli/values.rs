@@ -3,6 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use http::HeaderValue;
+
+use crate::serve::Exposure;
+use crate::site::UrlPath;
+
 /// Reads the name of a host, as requests will name it.
 pub(super) fn host(text: &str) -> Result<String, String> {
     if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -63,6 +68,43 @@ pub(super) fn admin(text: &str) -> Result<SocketAddr, String> {
     let local = |port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
     let address = text.parse().ok().or_else(|| text.parse().ok().map(local));
     address.ok_or_else(|| "write a port, or an address such as 192.168.1.20:9100".to_owned())
+}
+
+/// Reads an address to listen on: `*` is every one.
+pub(super) fn exposure(text: &str) -> Result<Exposure, String> {
+    if text == "*" {
+        return Ok(Exposure::Everywhere);
+    }
+    match text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => Ok(Exposure::Everywhere),
+        Ok(address) => Ok(Exposure::Address(address)),
+        Err(_) => Err(
+            "it takes an address such as 192.168.1.20, or nothing for every address (a site to \
+             serve goes before --host)"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Reads an origin, as requests will name it, or `*` for any.
+pub(super) fn origin(text: &str) -> Result<HeaderValue, String> {
+    let url = url::Url::parse(text).ok();
+    let origin = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+    let origin = origin.map(|url| url.origin().ascii_serialization());
+    let origin = match text {
+        "*" => Some("*".to_owned()),
+        _ => origin.filter(|origin| origin == text.trim_end_matches('/')),
+    };
+    origin
+        .and_then(|origin| HeaderValue::try_from(origin).ok())
+        .ok_or_else(|| "it takes an origin such as https://app.example (no path), or *".to_owned())
+}
+
+/// Reads the path of a file in a site, with or without its first slash.
+pub(super) fn file_of_site(text: &str) -> Result<UrlPath, String> {
+    let path = UrlPath::parse(&format!("/{}", text.trim_start_matches('/'))).ok();
+    path.filter(|path| !path.is_directory())
+        .ok_or_else(|| "write a file of the site, such as /index.html".to_owned())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    DEFAULT_COMMAND, FILE, Words, check, key, nearest, sections, settable, takes_many,
+    DEFAULT_COMMAND, FILE, Words, check, is_secret, key, nearest, sections, settable, takes_many,
     takes_values, words,
 };
 
@@ -193,7 +193,12 @@ impl File {
         }
         let checked =
             words(arg, &setting.value).and_then(|words| check(definition, Some(name), &words));
-        checked.map_err(|expected| format!("`{} = {}`: {expected}", setting.key, setting.written))
+        checked.map_err(|expected| {
+            if is_secret(arg) {
+                return format!("`{}`: {expected}", setting.key);
+            }
+            format!("`{} = {}`: {expected}", setting.key, setting.written)
+        })
     }
 
     fn find(&self, section: Option<&str>, key: &str) -> Option<&Setting> {

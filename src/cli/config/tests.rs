@@ -192,6 +192,23 @@ fn a_value_of_the_wrong_kind_is_named_with_what_is_expected() {
         "memory = '3X'",
         "write a number of bytes, such as 65536, 64K, 4M or 1G",
     );
+    let origin = "it takes an origin such as https://app.example (no path), or *";
+    expect("cors = 'a'", origin);
+    expect("cors = ['*', 'https://a.example/b']", origin);
+    expect(
+        "host = 'public'",
+        "it takes an address such as 192.168.1.20, or nothing for every address (a site to serve \
+         goes before --host)",
+    );
+    expect(
+        "spa = 'a/'",
+        "write a file of the site, such as /index.html",
+    );
+    check_mistake(
+        &[("FORERUN_CORS", "a")],
+        "",
+        &format!("FORERUN_CORS=a: {origin}"),
+    );
     check_mistake(
         &[("FORERUN_PORT", "x")],
         "",
@@ -212,6 +229,29 @@ fn a_value_of_the_wrong_kind_is_named_with_what_is_expected() {
 }
 
 #[test]
+fn what_may_be_a_password_is_never_repeated() {
+    let said = |variables: &[_], file: &str| {
+        let said = completed("forerun", variables, file).unwrap_err();
+        let said = said.to_string();
+        assert!(
+            said.contains("is a password") && !said.contains("secret"),
+            "{said}"
+        );
+        said
+    };
+    let file = said(&[], "\nauth = ['ada:secret']");
+    assert!(
+        file.starts_with("FILE:2: `auth`: what follows `ada:`"),
+        "{file}"
+    );
+    let variable = said(&[("FORERUN_AUTH", "ada:secret")], "");
+    assert!(
+        variable.starts_with("FORERUN_AUTH: what follows `ada:`"),
+        "{variable}"
+    );
+}
+
+#[test]
 fn a_file_that_is_named_must_exist() {
     let line = ["forerun", "--config", "no/such.toml"].map(OsString::from);
     let said = complete(Arguments::command(), line.into(), |_| None).unwrap_err();
@@ -228,7 +268,7 @@ fn a_file_that_is_named_must_exist() {
 
 /// Returns a value that an argument takes, as text.
 fn sample(arg: &Arg) -> String {
-    const SAMPLES: [&str; 16] = [
+    const SAMPLES: [&str; 17] = [
         "7",
         "64K",
         "1",
@@ -239,6 +279,7 @@ fn sample(arg: &Arg) -> String {
         "fibre",
         "first",
         "300s",
+        "127.0.0.1",
         "127.0.0.1:0",
         "https://localhost",
         "/a",
