@@ -96,8 +96,15 @@ fn plans(options: &PlanOptions) -> anyhow::Result<Vec<Planned>> {
     let mut planned = Vec::with_capacity(pages.len());
     for page in pages {
         let site = root.prepare_blocking(&page);
-        match site.entry(page.as_str()) {
-            Some(Entry::File(_)) if site.page(page.as_str()).is_some() => {}
+        let page = match site.entry(page.as_str()) {
+            Some(Entry::File(_)) if site.page(page.as_str()).is_some() => page,
+            // `/about` is `about.html`.
+            Some(Entry::Directory | Entry::Missing)
+                if let Some(found) = site.found(&page)
+                    && site.page(found.path.as_str()).is_some() =>
+            {
+                found.path.clone()
+            }
             Some(Entry::File(_)) => bail!("{} is not an HTML page", page.as_str()),
             Some(Entry::Directory) => {
                 bail!("{0} is a directory; its page is {0}/", page.as_str())
@@ -107,7 +114,7 @@ fn plans(options: &PlanOptions) -> anyhow::Result<Vec<Planned>> {
                 page.as_str(),
                 options.site.root.display()
             ),
-        }
+        };
         planned.push(Planned { page, site });
     }
     Ok(planned)
@@ -293,6 +300,37 @@ fn report<'a>(plan: &'a Plan, item: &'a Item) -> ItemReport<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_named_as_it_is_asked_for() {
+        let root = tempfile::tempdir().unwrap();
+        for directory in ["blog", "docs"] {
+            std::fs::create_dir(root.path().join(directory)).unwrap();
+        }
+        for page in ["about.html", "blog.html", "docs/index.html", "docs.html"] {
+            std::fs::write(root.path().join(page), "<!doctype html>").unwrap();
+        }
+        let named = |page: &str| {
+            let planned = plans(&PlanOptions {
+                site: SiteOptions::new(root.path().to_owned()),
+                pages: vec![page.to_owned()],
+                format: Format::Table,
+            })?;
+            assert!(planned.iter().all(|planned| planned.plan().is_some()));
+            anyhow::Ok(planned[0].page.as_str().to_owned())
+        };
+        assert_eq!(named("/about").unwrap(), "/about.html");
+        assert_eq!(named("/about.html").unwrap(), "/about.html");
+        assert_eq!(named("/blog").unwrap(), "/blog.html");
+        assert_eq!(named("/docs/").unwrap(), "/docs/");
+        assert!(
+            named("/docs")
+                .unwrap_err()
+                .to_string()
+                .contains("its page is /docs/")
+        );
+        assert!(named("/none").is_err());
+    }
 
     #[test]
     fn sizes_are_read_by_people() {

@@ -259,14 +259,13 @@ impl SiteRoot {
     /// an HTML document, its [`super::Page`], however long that takes. Blocks.
     pub fn prepare_blocking(&self, path: &UrlPath) -> Arc<Site> {
         let site = self.loader.look_up(&path.file());
-        if site
-            .asset(path.as_str())
-            .is_none_or(|asset| asset.kind != Kind::Page)
-        {
-            return site;
+        match site.found(path) {
+            Some(asset) if asset.kind == Kind::Page => {
+                self.loader.refresh_page(&asset.path.file());
+                self.snapshot()
+            }
+            _ => site,
         }
-        self.loader.refresh_page(&path.file());
-        self.snapshot()
     }
 
     /// Returns the path of every HTML document of the site, sorted. Walks the whole directory.
