@@ -488,6 +488,10 @@ fn show(
         Verdict::Failed => return plain(StatusCode::PRECONDITION_FAILED, moment),
     }
     let form = injected.form(accepted, asset.is_negotiated());
+    let asked_for = conditional::if_match(&request.headers);
+    if asked_for.is_some_and(|tags| tags.iter().all(|&tag| form.tag != *tag)) {
+        return plain(StatusCode::PRECONDITION_FAILED, moment);
+    }
     let mut answer = whole(asset, page, form, options, moment);
     answer.head.headers_mut().remove(header::LAST_MODIFIED);
     if let Rank::Document { opening_length } = &mut answer.rank {

@@ -207,6 +207,10 @@ fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
         Command::Dev(options) => Some(&options.serve.site.root),
         _ => None,
     };
+    let settings = settings.or_else(|| {
+        let usual = PathBuf::from(config::FILE);
+        usual.is_file().then_some(usual)
+    });
     if let (Some(settings), Some(served)) = (settings, served) {
         site::not_served(&settings, served)
             .with_context(|| format!("--config {}", settings.display()))?;

@@ -307,7 +307,9 @@ impl<'a> Editor<'a> {
 
     /// Returns what pages are told of changes.
     fn announcement(&self, changes: &Changes) -> String {
-        let all = changes.changed.len() > CHANGES_NAMED_MAX;
+        // Another header or redirect is seen in any page as well.
+        let is_many = changes.changed.len() > CHANGES_NAMED_MAX;
+        let all = is_many || changes.instructions.answers_differ;
         let mut announcement = Announcement {
             changed: Vec::new(),
             pages: BTreeSet::new(),

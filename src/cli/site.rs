@@ -66,7 +66,8 @@ pub(super) fn site(root: PathBuf, arguments: &SiteArguments) -> SiteOptions {
     }
 }
 
-/// Checks that a file or a directory, which need not be there yet, is not served.
+/// Checks that a file or a directory, which need not be there yet, is not served. The site is not
+/// searched for links that lead out of it, to what `--follow-symlinks` would serve.
 ///
 /// # Errors
 /// It is.

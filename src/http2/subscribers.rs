@@ -15,7 +15,10 @@ use crate::door::conversation::Opening;
 /// The subscribers of one connection. Most have none, and nothing is kept for any until there is
 /// one.
 #[derive(Debug, Default)]
-pub(super) struct Subscribers(Option<Box<Ways>>);
+pub(super) struct Subscribers {
+    ways: Option<Box<Ways>>,
+    is_closed: bool,
+}
 
 #[derive(Debug, Default)]
 struct Ways {
@@ -23,9 +26,23 @@ struct Ways {
     tunnels: Tunnels,
 }
 
+impl Ways {
+    fn close(&mut self) {
+        self.feeds.close();
+        self.tunnels.close();
+    }
+}
+
 impl Subscribers {
     fn ways(&mut self) -> &mut Ways {
-        self.0.get_or_insert_default()
+        let is_closed = self.is_closed;
+        self.ways.get_or_insert_with(|| {
+            let mut ways = Box::<Ways>::default();
+            if is_closed {
+                ways.close();
+            }
+            ways
+        })
     }
 
     /// Takes a stream of events.
@@ -45,32 +62,33 @@ impl Subscribers {
 
     /// Ends all, now and later: a drain does not wait for them.
     pub(super) fn close(&mut self) {
-        let ways = self.ways();
-        ways.feeds.close();
-        ways.tunnels.close();
+        self.is_closed = true;
+        if let Some(ways) = &mut self.ways {
+            ways.close();
+        }
     }
 
     /// Gives h2 up to `room` bytes. Returns whether it gave any, or one has ended: then it must be
     /// called again, or the next event will not wake.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, room: usize) -> bool {
-        let ways = self.0.as_mut();
+        let ways = self.ways.as_mut();
         ways.is_some_and(|ways| ways.feeds.poll(cx, room) || ways.tunnels.poll(cx, room))
     }
 
     /// Returns whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        let ways = self.0.as_ref();
+        let ways = self.ways.as_ref();
         ways.is_none_or(|ways| ways.feeds.is_empty() && ways.tunnels.is_empty())
     }
 
     /// Returns how many bytes are held for peers that do not take them, or of what they say.
     pub(super) fn held(&mut self) -> usize {
-        self.0.as_mut().map_or(0, |ways| ways.tunnels.held())
+        self.ways.as_mut().map_or(0, |ways| ways.tunnels.held())
     }
 
     /// Drops all, as the connection has ended.
     pub(super) fn abandon(&mut self) {
-        if let Some(ways) = &mut self.0 {
+        if let Some(ways) = &mut self.ways {
             ways.feeds.abandon();
             ways.tunnels.abandon();
         }
@@ -78,13 +96,13 @@ impl Subscribers {
 
     /// Returns how many bytes were given to h2 since this was last asked.
     pub(super) fn take_sent(&mut self) -> u64 {
-        let ways = self.0.as_mut();
+        let ways = self.ways.as_mut();
         ways.map_or(0, |ways| ways.feeds.take_sent() + ways.tunnels.take_sent())
     }
 
     /// Takes the log entries of what is done.
     pub(super) fn done(&mut self) -> impl Iterator<Item = Entry> + '_ {
-        let ways = self.0.iter_mut();
+        let ways = self.ways.iter_mut();
         ways.flat_map(|ways| ways.feeds.done().chain(ways.tunnels.done()))
     }
 }

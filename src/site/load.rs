@@ -191,8 +191,8 @@ impl SiteRoot {
         let is_ready = match &slot.entry {
             Entry::File(asset) if asset.kind == Kind::Page => has_page(&site, path, now_ms),
             Entry::File(_) => true,
-            Entry::Directory => is_directory(&site, path, now_ms),
-            Entry::Missing => is_missing(&site, path, now_ms),
+            Entry::Directory => knows_directory(&site, path, now_ms),
+            Entry::Missing => knows_missing(&site, path, now_ms),
         };
         is_ready.then(|| Guard::into_inner(site))
     }
@@ -378,7 +378,7 @@ impl SiteRoot {
 
 /// Returns whether all is known that the answer for a path with nothing at it takes: the page whose
 /// name it leaves the ending out of, or that for what is missing.
-fn is_missing(site: &Site, path: &str, now_ms: u64) -> bool {
+fn knows_missing(site: &Site, path: &str, now_ms: u64) -> bool {
     let html = format!("{path}{}", url_path::HTML);
     let is_not_found_known = || is_file(site, NOT_FOUND, now_ms).is_some();
     match is_file(site, &html, now_ms) {
@@ -391,7 +391,7 @@ fn is_missing(site: &Site, path: &str, now_ms: u64) -> bool {
 
 /// Returns whether all is known that the answer for a directory without its slash takes: whether it
 /// has a page, or else the page of its name.
-fn is_directory(site: &Site, path: &str, now_ms: u64) -> bool {
+fn knows_directory(site: &Site, path: &str, now_ms: u64) -> bool {
     match is_file(site, &format!("{path}/{}", url_path::INDEX), now_ms) {
         Some(true) => return true,
         Some(false) => {}

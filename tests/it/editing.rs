@@ -179,6 +179,28 @@ fn a_copy_is_good_until_something_is_published() {
     assert_eq!(ask(&site, Some(live(4)), "GET", &dated).head.status(), 200);
 }
 
+/// RFC 9110 section 13.1.1.
+#[test]
+fn what_if_match_names_is_the_form_that_is_shown() {
+    let page = format!("{PAGE}{}", "<p>Text\n".repeat(1_000));
+    let site = site(&[("/index.html", &page)]);
+    let shown = |fields: &[(&str, &str)]| ask(&site, Some(live(3)), "GET", fields);
+    let gzip = ("accept-encoding", "gzip");
+    let (plain, encoded) = (shown(&[SHOWN]), shown(&[SHOWN, gzip]));
+    assert_eq!(header(&encoded, "content-encoding"), "gzip");
+    let (plain, encoded) = (header(&plain, "etag"), header(&encoded, "etag"));
+    let status = |tag| {
+        shown(&[SHOWN, gzip, ("if-match", tag)])
+            .head
+            .status()
+            .as_u16()
+    };
+    assert_eq!(
+        (status(encoded), status("*"), status(plain)),
+        (200, 200, 412)
+    );
+}
+
 #[test]
 fn no_copy_outlives_the_editing() {
     let site = site(&[("/index.html", PAGE), ("/a.css", "b {}")]);

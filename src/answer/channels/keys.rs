@@ -12,7 +12,7 @@ use jsonwebtoken::jwk::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// Bytes of a token.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
@@ -34,6 +34,24 @@ struct Key {
     id: Option<String>,
     algorithm: Algorithm,
     verifier: DecodingKey,
+}
+
+/// What of a set of keys tells private ones (RFC 7518 section 6).
+#[derive(Deserialize)]
+struct Members {
+    keys: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    kty: String,
+    d: Option<IgnoredAny>,
+}
+
+impl Member {
+    fn is_private(&self) -> bool {
+        self.d.is_some() && self.kty != "oct"
+    }
 }
 
 /// What the header of a token says (RFC 7515 section 4.1).
@@ -113,8 +131,16 @@ impl Keys {
     }
 
     fn set(text: &[u8]) -> Result<Self, String> {
-        let set: JwkSet = serde_json::from_slice(text)
-            .map_err(|error| format!("the set of keys (JWKS) cannot be read: {error}"))?;
+        let unreadable = |error| format!("the set of keys (JWKS) cannot be read: {error}");
+        let members: Members = serde_json::from_slice(text).map_err(unreadable)?;
+        if members.keys.iter().any(Member::is_private) {
+            return Err(
+                "the set of keys (JWKS) has a private key, which signs tokens and is nobody else's \
+                 business: give the public one, without `d`"
+                    .to_owned(),
+            );
+        }
+        let set: JwkSet = serde_json::from_slice(text).map_err(unreadable)?;
         let mut keys = Vec::new();
         for jwk in &set.keys {
             keys.extend(member(jwk)?);

@@ -150,6 +150,10 @@ fn keys_that_would_not_hold_are_refused_with_the_reason() {
             "{\"keys\": [{\"kty\": \"oct\", \"k\": \"YWJj\", \"kid\": \"one\"}]}",
             "`one` of the set",
         ),
+        (
+            "{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"x\": \"AA\", \"d\": \"AA\"}]}",
+            "private key",
+        ),
     ] {
         let error = Keys::read(key.as_bytes()).unwrap_err();
         assert!(error.contains(said), "{key}: {error}");
