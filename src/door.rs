@@ -161,7 +161,7 @@ impl Service {
         let mut known = vec![path];
         let asked = Asked::by(request, self.present_options());
         for _ in 0..LOOKS_MAX {
-            site = match route::wanted(&site, asked) {
+            site = match route::wanted(&site, asked, &known) {
                 Some(Wanted::Entry(path)) if !known.contains(&path) => {
                     known.push(path);
                     let (path, before) = (&known[known.len() - 1], &known[..known.len() - 1]);

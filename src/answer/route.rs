@@ -77,6 +77,8 @@ pub struct Asked<'a> {
     shown: Shown<'a>,
     /// What the server was told.
     policy: &'static Policy,
+    /// What was looked up for it so far; `None` if that is all that it takes.
+    looked_up: Option<&'a [UrlPath]>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +96,7 @@ impl<'a> Asked<'a> {
             uri: &request.uri,
             shown: Shown::Says(request, options),
             policy: options.policy,
+            looked_up: None,
         }
     }
 
@@ -103,6 +106,7 @@ impl<'a> Asked<'a> {
             uri,
             shown: Shown::Yes,
             policy: options.policy,
+            looked_up: None,
         }
     }
 
@@ -111,6 +115,13 @@ impl<'a> Asked<'a> {
     pub fn may_be_application(&self) -> bool {
         let path = || UrlPath::parse(self.uri.path());
         self.policy.spa.is_some() && path().is_ok_and(|path| !path.name().contains('.'))
+    }
+
+    /// Returns what is at a path that something else leads to; `None` if that has to be looked up:
+    /// what a snapshot has of it may be older than what was looked up for the request.
+    fn led_to<'s>(&self, site: &'s Site, path: &UrlPath) -> Option<&'s Entry> {
+        let is_looked_up = self.looked_up.is_none_or(|paths| paths.contains(path));
+        site.entry(path.as_str()).filter(|_| is_looked_up)
     }
 
     /// Returns whether the answer is to be a page: never a script's business, nor what has the name
@@ -144,7 +155,7 @@ pub fn route<'a>(site: &'a Site, asked: Asked<'_>) -> Route<'a> {
     };
     let query = asked.uri.query();
     if let Some(to) = redirects.forced(&path, query) {
-        return lead(site, to);
+        return lead(site, to, asked);
     }
     match site.entry(path.as_str()) {
         Some(Entry::Directory) if site.found(&path).is_none() => return with_slash(asked.uri),
@@ -156,7 +167,7 @@ pub fn route<'a>(site: &'a Site, asked: Asked<'_>) -> Route<'a> {
         return Route::File(asset);
     }
     if let Some(to) = redirects.lead(&path, query) {
-        return lead(site, to);
+        return lead(site, to, asked);
     }
     if asked.policy.listing && path.is_directory() {
         match site.listing(&path) {
@@ -171,7 +182,7 @@ pub fn route<'a>(site: &'a Site, asked: Asked<'_>) -> Route<'a> {
         .as_ref()
         .filter(|_| asked.is_navigation(&path))
     {
-        return match site.entry(application.as_str()) {
+        return match asked.led_to(site, application) {
             None => Route::Unknown(Wanted::Entry(application.clone())),
             Some(Entry::File(asset)) => Route::Application(asset),
             Some(_) => not_found(site),
@@ -180,8 +191,12 @@ pub fn route<'a>(site: &'a Site, asked: Asked<'_>) -> Route<'a> {
     not_found(site)
 }
 
-/// Returns what has to be looked up before a request can be answered.
-pub fn wanted(site: &Site, asked: Asked<'_>) -> Option<Wanted> {
+/// Returns what has to be looked up before a request can be answered, after some paths were.
+pub fn wanted<'a>(site: &Site, asked: Asked<'a>, looked_up: &'a [UrlPath]) -> Option<Wanted> {
+    let asked = Asked {
+        looked_up: Some(looked_up),
+        ..asked
+    };
     match route(site, asked) {
         Route::Unknown(wanted) => Some(wanted),
         _ => None,
@@ -279,17 +294,17 @@ fn with_slash<'a>(uri: &Uri) -> Route<'a> {
 }
 
 /// Goes where a rule leads.
-fn lead(site: &Site, to: To) -> Route<'_> {
+fn lead<'a>(site: &'a Site, to: To, asked: Asked<'_>) -> Route<'a> {
     let (status, path) = match to {
         To::Redirect(status, location) => return Route::Redirect(status, location),
         To::File(status, Some(path)) => (status, path),
-        To::File(_, None) => return not_found(site),
+        To::File(_, None) => (StatusCode::NOT_FOUND, UrlPath::not_found()),
     };
-    let path = match site.entry(path.as_str()) {
+    let path = match asked.led_to(site, &path) {
         Some(Entry::Directory) if site.found(&path).is_none() => path.with_slash(),
         _ => path,
     };
-    match site.entry(path.as_str()) {
+    match asked.led_to(site, &path) {
         None => Route::Unknown(Wanted::Entry(path)),
         Some(_) => match site.found(&path) {
             Some(asset) => Route::Instead(status, asset),

@@ -219,7 +219,10 @@ impl SiteRoot {
 
     /// Prepares one more path, and returns a snapshot that has what another has at some paths, too.
     pub async fn prepare_also(&self, path: &UrlPath, base: &Site, kept: &[UrlPath]) -> Arc<Site> {
-        let newest = self.prepare(path).await;
+        let newest = match self.known(path.as_str()) {
+            Some(newest) => newest,
+            None => self.prepare(path).await,
+        };
         let mut own = None;
         for path in kept.iter().map(UrlPath::file) {
             if newest.slot(path.as_str()).is_none()

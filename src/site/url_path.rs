@@ -119,7 +119,7 @@ impl UrlPath {
     }
 
     /// The document that answers for what is missing.
-    pub(super) fn not_found() -> Self {
+    pub(crate) fn not_found() -> Self {
         Self(NOT_FOUND.into())
     }
 

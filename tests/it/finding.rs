@@ -201,6 +201,145 @@ async fn a_rule_leads_to_a_page_beside_a_directory() {
     check(&mut world, &[("/journal", 200, "blog.html")]).await;
 }
 
+/// A link says that something has the name: not yet whether that is a page.
+#[tokio::test(start_paused = true)]
+async fn a_rule_leads_to_a_page_that_another_has_linked_to_by_its_directory() {
+    let fixture = "
+        //- /q.html
+        <!doctype html><link rel=stylesheet href=/blog><link rel=stylesheet href=/docs><p>Q
+        //- /blog.html
+        <!doctype html><p>blog.html
+        //- /blog/first.html
+        <!doctype html><p>The first
+        //- /docs/index.html
+        <!doctype html><p>An index
+        //- /_redirects
+        /journal /blog 200
+        /manual  /docs 200
+    ";
+    let led = [
+        ("/q.html", 200, "Q"),
+        ("/journal", 200, "blog.html"),
+        ("/manual", 200, "An index"),
+    ];
+    check(&mut World::new(fixture), &led).await;
+    let direct = [
+        ("/q.html", 200, "Q"),
+        ("/blog", 200, "blog.html"),
+        ("/docs", 308, "/docs/"),
+    ];
+    check(&mut World::new(fixture), &direct).await;
+}
+
+/// A rule's target changes as any file does, even if nobody asks for it by its own name.
+#[tokio::test(start_paused = true)]
+async fn what_a_rule_leads_to_is_looked_at_again() {
+    let mut world = World::new(
+        "
+        //- /new.txt
+        text 1
+        //- /new.html
+        <!doctype html><link rel=stylesheet href=/a.css><p>page 1
+        //- /gone.html
+        <!doctype html><p>gone 1
+        //- /docs/index.html
+        <!doctype html><p>docs 1
+        //- /there
+        a file
+        //- /a.css
+        b { color: red }
+        //- /_redirects
+        /old    /new.txt    200
+        /page   /new.html   200
+        /short  /new        200
+        /x      /gone.html  404
+        /manual /docs       200
+        /there  /new.txt    200!
+    ",
+    );
+    let said = |number| {
+        let texts = ["text", "page", "gone", "docs"];
+        texts.map(|text| format!("{text} {number}"))
+    };
+    let expected = |[text, page, gone, docs]: &[String; 4]| {
+        [
+            ("/old", 200, text.clone()),
+            ("/page", 200, page.clone()),
+            ("/short", 200, page.clone()),
+            ("/x", 404, gone.clone()),
+            ("/manual", 200, docs.clone()),
+            ("/there", 200, text.clone()),
+        ]
+    };
+    let check_all = async |world: &mut World, expected: &[(&str, u16, String)]| {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(target, status, said)| (*target, *status, said.as_str()))
+            .collect();
+        check(world, &expected).await;
+    };
+    check_all(&mut world, &expected(&said(1))).await;
+    for number in 2..4 {
+        let [text, page, gone, docs] = said(number);
+        world.write("/new.txt", &text);
+        let document = format!("<!doctype html><link rel=stylesheet href=/a.css><p>{page}");
+        world.write("/new.html", &document);
+        world.write("/gone.html", &format!("<!doctype html><p>{gone}"));
+        world.write("/docs/index.html", &format!("<!doctype html><p>{docs}"));
+        world.rest_ms(1100).await;
+        check_all(&mut world, &expected(&said(number))).await;
+        world.reconnect().await;
+        assert_eq!(world.get("/page").await.promised(), ["/a.css"]);
+    }
+
+    // What is gone is, and may come back.
+    std::fs::remove_file(world.path("/new.txt")).unwrap();
+    world.rest_ms(1100).await;
+    check(&mut world, &[("/old", 404, ""), ("/there", 404, "")]).await;
+    world.write("/new.txt", "text 4");
+    world.rest_ms(1100).await;
+    let back = [("/old", 200, "text 4"), ("/there", 200, "text 4")];
+    check(&mut world, &back).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_of_an_application_is_looked_at_again() {
+    let mut world = application("/about.html");
+    let shown = async |world: &mut World| {
+        world.rest_ms(1100).await;
+        world.reconnect().await;
+        let shown = world.ask(Ask::navigate("/users/42")).await;
+        let promised = shown.promised().join(" ");
+        (shown.status(), shown.text().to_owned(), promised)
+    };
+    let (status, text, promised) = shown(&mut world).await;
+    assert!(status == 200 && text.contains("About") && promised == "/a.css");
+    let document = "<!doctype html><link rel=stylesheet href=/a.css><p>Another";
+    world.write("/about.html", document);
+    let another = (200, document.to_owned(), "/a.css".to_owned());
+    assert_eq!(shown(&mut world).await, another);
+    std::fs::remove_file(world.path("/about.html")).unwrap();
+    assert_eq!(shown(&mut world).await.0, 404);
+    world.write("/about.html", document);
+    assert_eq!(shown(&mut world).await, another);
+}
+
+/// Where what was matched makes no path, the site's own page says so.
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_leads_to_no_path_is_answered_with_the_page_for_that() {
+    let mut world = World::new(
+        "
+        //- /a.txt
+        a
+        //- /404.html
+        <!doctype html><p>Not here
+        //- /_redirects
+        /a.txt q=:q  /:q  200!
+    ",
+    );
+    check(&mut world, &[("/a.txt?q=%00", 404, "Not here")]).await;
+}
+
 /// `//host/%2e%2e` sends the visitors of eight out of ten servers to `host`, or fails otherwise.
 #[tokio::test(start_paused = true)]
 async fn no_redirect_leads_to_another_host() {
