@@ -352,11 +352,12 @@ fn author(
 }
 
 /// Takes out of a page's header the links that its plan has: they are sent as that. Those to what a
-/// rule answers stay: that cannot be promised, but a client that asks for it gets it.
+/// rule answers stay: that cannot be promised, but a client that asks for it gets it, if need be
+/// elsewhere.
 fn without_planned_links(site: &Site, page: &SiteUrl, headers: &mut HeaderMap) {
     let is_planned = |link: &HeaderLink| {
         let ahead = link.ahead(page);
-        ahead.is_some_and(|ahead| !route::is_rewritten(site, &ahead.url))
+        ahead.is_some_and(|ahead| !route::is_answered_by_a_rule(site, &ahead.url))
     };
     let rest: Vec<_> = headers
         .get_all(header::LINK)

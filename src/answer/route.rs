@@ -236,14 +236,19 @@ pub fn asset<'a>(site: &'a Site, url: &SiteUrl) -> Option<&'a Arc<Asset>> {
     }
 }
 
-/// Returns whether a rule has a file answer for a URL in the place of what stands there.
-pub fn is_rewritten(site: &Site, url: &SiteUrl) -> bool {
+/// Returns whether a rule answers for a URL that a page links to, with another file or by sending
+/// the client elsewhere. Of what is there only the very file counts, which the page's plan was made
+/// with: whether another answers for the name depends on who asked for it before.
+pub fn is_answered_by_a_rule(site: &Site, url: &SiteUrl) -> bool {
     let (redirects, path) = (site.redirects(), url.path());
-    let to = match site.found(path) {
+    let to = match asset(site, url) {
         Some(_) => redirects.forced(path, url.query()),
         None => redirects.lead(path, url.query()),
     };
-    matches!(to, Some(To::File(StatusCode::OK, Some(_))))
+    matches!(
+        to,
+        Some(To::Redirect(..) | To::File(StatusCode::OK, Some(_)))
+    )
 }
 
 /// Returns the decoded path of a target.

@@ -318,9 +318,9 @@ async fn what_a_rule_takes_away_is_not_hinted() {
     for (fixture, deliver, expected) in [
         (DISPLACED, Deliver::Hints, "/q.css /there.css"),
         (&listed, Deliver::Hints, "/there.css"),
-        // The author's own link to what a rule answers with content.
-        (&linked, Deliver::Hints, "/swap.css /there.css"),
-        (&linked, Deliver::Link, "/swap.css /there.css"),
+        // The author's own links to what a rule answers, there or elsewhere.
+        (&linked, Deliver::Hints, "/moved.css /swap.css /there.css"),
+        (&linked, Deliver::Link, "/moved.css /swap.css /there.css"),
     ] {
         let mut world = World::new(fixture)
             .client(|client| client.push = false)
@@ -397,6 +397,7 @@ async fn links_by_hand_to_what_a_rule_answers_stay() {
     let own = [
         "</old/a.css>; rel=preload; as=style",
         "</b.css>; rel=preload; as=style; media=print",
+        "</far/a.css>; rel=preload; as=style",
     ];
     for push in [true, false] {
         let mut world = World::new(REWRITTEN).client(|client| client.push = push);
@@ -409,6 +410,29 @@ async fn links_by_hand_to_what_a_rule_answers_stay() {
             assert_eq!(links(&page), [&own[..], &[planned]].concat());
         }
     }
+}
+
+/// Whoever asked before for what answers for the name.
+#[tokio::test(start_paused = true)]
+async fn links_by_hand_are_the_same_whatever_was_asked_for() {
+    let fixture = "
+        //- /index.html
+        <!doctype html><link rel=stylesheet href=/a.css><h1>Hello</h1>
+        //- /about.html
+        <!doctype html><h1>About</h1>
+        //- /a.css
+        a
+        //- /_redirects
+        /about /a.css 200
+        //- /_headers
+        /
+          Link: </about>; rel=preload; as=fetch
+    ";
+    let mut world = World::new(fixture);
+    let before = links(&world.get("/").await).join(" ");
+    assert!(world.get("/about").await.text().contains("About"));
+    world.reconnect().await;
+    assert_eq!(links(&world.get("/").await).join(" "), before);
 }
 
 /// RFC 8288 section 3: a relative target is resolved with the URL of the page.
