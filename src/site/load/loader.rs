@@ -304,9 +304,8 @@ impl Loader {
                 let is_kept = lock(&self.notes).fail(path, &error);
                 match known {
                     // A disk that fails, or too many open files, say nothing about this one.
-                    Some(slot) if is_kept || error.kind() != io::ErrorKind::PermissionDenied => {
-                        return slot;
-                    }
+                    Some(slot) if error.kind() != io::ErrorKind::PermissionDenied => return slot,
+                    Some(slot) if is_kept && !matches!(slot.entry, Entry::Missing) => return slot,
                     _ => Entry::Missing,
                 }
             }

@@ -258,6 +258,34 @@ async fn what_cannot_be_read_any_more_stays_as_it_was() {
     assert!(root.refresh(&[path("/a.css")]).unreadable.is_empty());
 }
 
+/// As above: whoever reads everything sees nothing here.
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_looked_for_is_missing_for_a_second() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::new(&[("closed/a.css", "a"), ("closed/docs/index.html", "docs")]);
+    let mode = |mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(directory.path.join("closed"), mode).unwrap();
+    };
+    let root = directory.root();
+    root.note_changes();
+    assert_eq!(get(&root, "/closed/docs").await, "(directory)");
+    mode(0o000);
+    let is_seen = fs::metadata(directory.path.join("closed/a.css")).is_ok();
+    let asked = path("/closed/a.css");
+    for _ in 0..3 {
+        let loader = &root.loader;
+        let slot = loader.check(&asked, IfMissing::Keep);
+        assert!(is_seen || matches!(slot.entry, Entry::Missing));
+        assert!(slot.freshness.is_fresh(loader.now_ms()));
+        advance(Duration::from_millis(CHECK_INTERVAL_MS)).await;
+    }
+    // What was there stays as it was.
+    assert_eq!(get(&root, "/closed/docs").await, "(directory)");
+    mode(0o700);
+    assert_eq!(get(&root, "/closed/a.css").await, "a");
+}
+
 #[test]
 fn files_have_paths() {
     let directory = Directory::new(&[]);
