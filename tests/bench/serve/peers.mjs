@@ -2,11 +2,11 @@
 // certificate, no log, files of one directory, nothing but loopback.
 
 import { spawn } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { binary, environment } from '../../outside/lib/forerun.mjs'
-import { missing, run, scratch } from '../../outside/lib/tools.mjs'
+import { checkout, missing, run, scratch } from '../../outside/lib/tools.mjs'
 
 const STREAMS = 256
 const STOP_MS = 5_000
@@ -72,10 +72,16 @@ const commands = {
   nghttpd({ site, port, identity }) {
     return ['nghttpd', '-n', '1', '-a', '127.0.0.1', '-d', site, '-m', String(STREAMS), String(port), identity.key, identity.certificate]
   },
-  forerun({ site, port, identity }) {
-    const tls = ['--certificate', identity.certificate, '--key', identity.key]
-    return [binary, 'serve', site, '--port', String(port), '--strict-port', ...tls]
-  },
+  forerun: (given) => served(binary, given),
+}
+
+/** What `pgo.mjs` has built is compared as well, if it is there. */
+const pgo = path.join(checkout, 'target/pgo/forerun')
+if (existsSync(pgo)) commands['forerun, PGO'] = (given) => served(pgo, given)
+
+function served(program, { site, port, identity }) {
+  const tls = ['--certificate', identity.certificate, '--key', identity.key]
+  return [program, 'serve', site, '--port', String(port), '--strict-port', ...tls]
 }
 
 /** The names of the servers, ours last. */
@@ -96,7 +102,7 @@ function freePort() {
 export class Peer {
   /** Starts it; whoever needs to know when it answers asks it. */
   static async start(name, { site, identity, cores }) {
-    const home = scratch(name)
+    const home = scratch('server')
     mkdirSync(path.join(home, 'data'))
     const port = await freePort()
     const [program, ...words] = on(cores, commands[name]({ site, port, home, identity }))
