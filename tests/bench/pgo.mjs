@@ -55,7 +55,8 @@ function output(program, words) {
 function profdataTool() {
   const component = path.join(output('rustc', ['--print', 'sysroot']).trim(), 'lib/rustlib', told.host, 'bin/llvm-profdata')
   const packaged = `llvm-profdata-${told['LLVM version'].split('.')[0]}`
-  return [component].find(existsSync) ?? [packaged].find((name) => !missing(name))
+  if (existsSync(component)) return component
+  return missing(packaged) ? undefined : packaged
 }
 
 /** Builds with these flags as well, and returns the path of the program. Named, the target leaves build scripts out. */
