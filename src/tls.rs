@@ -373,8 +373,8 @@ pub fn place(
 }
 
 /// Returns whether a path lies in the served directory, and not below a hidden one, which is never
-/// served. Worth asking of a key before it is used.
-pub fn is_served(path: &Path, site: &Path) -> bool {
+/// served.
+fn is_served(path: &Path, site: &Path) -> bool {
     let is_hidden = |part: Component<'_>| part.as_os_str().as_encoded_bytes().starts_with(b".");
     path.strip_prefix(site)
         .is_ok_and(|below| !below.components().any(is_hidden))
