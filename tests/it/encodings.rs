@@ -555,7 +555,10 @@ async fn a_sidecar_that_is_out_of_date_or_no_smaller_is_passed_over() {
     assert_eq!(second.body, b"second");
     assert_ne!(first.header("etag"), second.header("etag"));
     std::fs::remove_file(world.path("/a.css.br")).unwrap();
-    assert_ne!(get(&mut world).await.body, b"second");
+    world.rest_ms(1_100).await;
+    // The doors may differ now: an encoding is made while the first of them answers.
+    let plain = world.get_with("/a.css", &[BROWSER]).await;
+    assert!(plain.answer().body == file);
     let told = get_warm(&mut world, "/a.css", &[BROWSER]).await;
     assert!(told.header("content-encoding") == "br" && decode(&told) == file);
 }

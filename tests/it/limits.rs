@@ -265,8 +265,8 @@ async fn what_is_held_for_a_connection_is_bounded() {
     let mut world = streamed();
     let mut stuck = stick(&mut world, FEW).await;
     let held = world.buffered_bytes();
-    // A piece is as long as whole frames are.
-    let least = FEW * (LEFT - 512);
+    // A piece is as long as whole frames are, and a frame as long as its turn allows.
+    let least = FEW * LEFT / 2;
     assert!((least..=FEW * LEFT).contains(&held), "{held} bytes");
     stuck.extend(stick(&mut world, 120 - FEW).await);
     let sent = world
