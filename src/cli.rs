@@ -170,11 +170,14 @@ pub fn read() -> anyhow::Result<Command> {
         // It is no reason to stop that nobody can read it.
         let _ = writeln!(io::stderr(), "forerun: {mistake}");
     }
-    read_from(config::complete(
-        Arguments::command(),
-        env::args_os().collect(),
-        |name| env::var_os(name),
-    )?)
+    let completed = config::complete(Arguments::command(), env::args_os().collect(), |name| {
+        env::var_os(name)
+    })?;
+    read_completed(&completed)
+}
+
+fn read_completed(completed: &config::Completed) -> anyhow::Result<Command> {
+    read_from(completed.arguments.iter().cloned()).map_err(|error| completed.explain(error))
 }
 
 fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {

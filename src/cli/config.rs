@@ -3,9 +3,11 @@
 //! One table drives all three, and it is clap's own: whatever flag a command has, `--max-age`, can
 //! be given as `FORERUN_MAX_AGE` and as `max-age` in the section of that command. What neither the
 //! command line nor the environment sets is appended to the arguments, so that clap reads it, knows
-//! what goes together, and says what does not. Read on in [`file`].
+//! what goes together, and says what does not. Read on in [`file`]; [`origin`] tells whoever typed
+//! nothing of what is wrong where it is set.
 
 mod file;
+mod origin;
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -17,6 +19,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use self::file::{File, Value};
+pub(super) use self::origin::Completed;
+use self::origin::Origin;
 
 /// The file that is read from the current directory unless another is named.
 pub(super) const FILE: &str = "forerun.toml";
@@ -37,11 +41,11 @@ pub(super) fn complete(
     mut definition: Command,
     mut arguments: Vec<OsString>,
     environment: impl Fn(&str) -> Option<OsString>,
-) -> anyhow::Result<Vec<OsString>> {
+) -> anyhow::Result<Completed> {
     definition.build();
     let Some(given) = Given::read(&definition, &arguments) else {
         // Help, or a mistake: clap says which.
-        return Ok(arguments);
+        return Ok(Completed::typed(arguments));
     };
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
     let named = given
@@ -70,17 +74,23 @@ pub(super) fn complete(
             };
             let words = words.map_err(mistake)?;
             check(&definition, given.command.as_deref(), &words).map_err(mistake)?;
-            added.push((arg, words));
+            added.push((arg, words, name));
         }
     }
-    explicit.extend(added.iter().map(|(arg, _)| arg.get_id().as_str()));
+    explicit.extend(added.iter().map(|(arg, ..)| arg.get_id().as_str()));
     for arg in settable(command).filter(|arg| free(arg, &explicit)) {
-        if let Some(words) = file.words(section, arg)? {
-            added.push((arg, words));
+        if let Some((words, place)) = file.words(section, arg)? {
+            added.push((arg, words, place));
         }
     }
     append(&mut arguments, &added);
-    Ok(arguments)
+    let origins = added.into_iter().filter_map(Origin::of).collect();
+    Ok(Completed::new(
+        arguments,
+        definition,
+        given.command,
+        origins,
+    ))
 }
 
 /// Returns what is to be said of variables that set nothing, but whose name is that of one that
@@ -116,17 +126,20 @@ pub(super) fn mistyped(
     said
 }
 
+/// An argument that nobody typed, and where it is set.
+type Added<'a> = (&'a Arg, Words, String);
+
 /// Puts flags before a `--`, behind which everything is a value, and values behind it.
-fn append(arguments: &mut Vec<OsString>, added: &[(&Arg, Words)]) {
-    let (values, flags): (Vec<_>, Vec<_>) = added.iter().partition(|(arg, _)| arg.is_positional());
+fn append(arguments: &mut Vec<OsString>, added: &[Added<'_>]) {
+    let (values, flags): (Vec<_>, Vec<_>) = added.iter().partition(|(arg, ..)| arg.is_positional());
     let end = arguments.iter().position(|word| word == "--");
     let at = end.unwrap_or(arguments.len());
-    let flags = flags.into_iter().flat_map(|(_, words)| words.0.clone());
+    let flags = flags.into_iter().flat_map(|(_, words, _)| words.0.clone());
     arguments.splice(at..at, flags);
     if end.is_none() && !values.is_empty() {
         arguments.push("--".into());
     }
-    arguments.extend(values.into_iter().flat_map(|(_, words)| words.0.clone()));
+    arguments.extend(values.into_iter().flat_map(|(_, words, _)| words.0.clone()));
 }
 
 /// What the command line says, as far as precedence goes.

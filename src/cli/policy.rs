@@ -102,8 +102,8 @@ pub(super) fn policy(
     }
     let mut users = arguments.auth;
     if let Some(file) = &arguments.auth_file {
-        not_served(file, site).with_context(|| format!("--auth-file {}", file.display()))?;
-        users.extend(users_of(file)?);
+        let read = not_served(file, site).and_then(|()| users_of(file));
+        users.extend(read.with_context(|| format!("--auth-file {}", file.display()))?);
     }
     let users = if users.is_empty() {
         None

@@ -166,9 +166,8 @@ impl File {
             }
         }
         for setting in &self.settings {
-            self.check_setting(definition, setting).map_err(|said| {
-                anyhow::anyhow!("{}:{}: {said}", self.path.display(), setting.line)
-            })?;
+            self.check_setting(definition, setting)
+                .map_err(|said| anyhow::anyhow!("{}: {said}", self.place(setting)))?;
         }
         Ok(())
     }
@@ -201,19 +200,30 @@ impl File {
         })
     }
 
+    fn place(&self, setting: &Setting) -> String {
+        format!("{}:{}", self.path.display(), setting.line)
+    }
+
     fn find(&self, section: Option<&str>, key: &str) -> Option<&Setting> {
         self.settings
             .iter()
             .find(|setting| setting.section.as_deref() == section && setting.key == key)
     }
 
-    /// Returns what the file says of an argument of a command.
-    pub(super) fn words(&self, section: &str, arg: &Arg) -> anyhow::Result<Option<Words>> {
+    /// Returns what the file says of an argument of a command, and where: `FILE:LINE`.
+    pub(super) fn words(
+        &self,
+        section: &str,
+        arg: &Arg,
+    ) -> anyhow::Result<Option<(Words, String)>> {
         let key = key(arg);
         let flat = || (section == DEFAULT_COMMAND).then(|| self.find(None, &key));
         let found = self.find(Some(section), &key).or_else(|| flat().flatten());
-        let words = found.map(|setting| words(arg, &setting.value));
-        words.transpose().map_err(anyhow::Error::msg)
+        let Some(setting) = found else {
+            return Ok(None);
+        };
+        let words = words(arg, &setting.value).map_err(anyhow::Error::msg)?;
+        Ok(Some((words, self.place(setting))))
     }
 }
 

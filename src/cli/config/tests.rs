@@ -10,6 +10,12 @@ use crate::cli::Arguments;
 
 /// Returns the arguments as they are completed, joined by spaces.
 fn completed(line: &str, variables: &[(&str, &str)], file: &str) -> anyhow::Result<String> {
+    let words = complete_with(line, variables, file)?.arguments;
+    let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
+    Ok(words.join(" "))
+}
+
+fn complete_with(line: &str, variables: &[(&str, &str)], file: &str) -> anyhow::Result<Completed> {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("settings.toml");
     std::fs::write(&path, file).unwrap();
@@ -19,14 +25,10 @@ fn completed(line: &str, variables: &[(&str, &str)], file: &str) -> anyhow::Resu
         .collect();
     variables.insert("FORERUN_CONFIG".to_owned(), path.clone().into());
     let words = line.split_whitespace().map(OsString::from).collect();
-    let words = complete(Arguments::command(), words, |name| {
+    complete(Arguments::command(), words, |name| {
         variables.get(name).cloned()
     })
-    .map_err(|error| {
-        anyhow::anyhow!(format!("{error:#}").replace(path.to_str().unwrap(), "FILE"))
-    })?;
-    let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
-    Ok(words.join(" "))
+    .map_err(|error| anyhow::anyhow!(format!("{error:#}").replace(path.to_str().unwrap(), "FILE")))
 }
 
 #[track_caller]
@@ -249,6 +251,37 @@ fn what_may_be_a_password_is_never_repeated() {
         variable.starts_with("FORERUN_AUTH: what follows `ada:`"),
         "{variable}"
     );
+}
+
+/// What is wrong with several settings, or with what one names, is seen when all are known.
+#[test]
+fn what_is_wrong_with_a_setting_is_said_with_its_place() {
+    let said = |line: &str, variables: &[(&str, &str)], file: &str| {
+        let completed = complete_with(line, variables, file).unwrap();
+        let error = crate::cli::read_completed(&completed).unwrap_err();
+        let path = regex::Regex::new(r"\S*settings\.toml").unwrap();
+        path.replace_all(&format!("{error:#}"), "FILE").into_owned()
+    };
+    let missing = "no/such: cannot read `no/such`: No such file or directory (os error 2)";
+    assert_eq!(
+        said("forerun", &[], "port = 1\nauth-file = 'no/such'"),
+        format!("FILE:2: --auth-file {missing}")
+    );
+    assert_eq!(
+        said("forerun dev", &[("FORERUN_AUTH_FILE", "no/such")], ""),
+        format!("FORERUN_AUTH_FILE: --auth-file {missing}")
+    );
+    assert_eq!(
+        said("forerun --auth-file no/such", &[], "auth = []"),
+        format!("--auth-file {missing}")
+    );
+    // Not of the port, which is as good as any.
+    let lacking = said("forerun", &[], "port = 1\ncertificate = 'a.pem'");
+    let tips: Vec<_> = lacking
+        .lines()
+        .filter(|line| line.contains("tip:"))
+        .collect();
+    assert_eq!(tips, ["  tip: --certificate is set in FILE:2"]);
 }
 
 #[test]
