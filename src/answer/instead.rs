@@ -8,11 +8,9 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::encoding::Accepted;
+use super::file::{vary, vary_by_encoding};
 use super::representation::Representations;
-use super::{
-    Answer, Body, LivePage, Moment, Options, author, entity_tag, injected, plain, route, vary,
-    vary_by_encoding,
-};
+use super::{Answer, Body, LivePage, Moment, Options, author, entity_tag, injected, plain, route};
 use crate::site::{Asset, Kind, Site};
 
 /// Answers with where else to ask.
