@@ -25,7 +25,6 @@ pub(super) struct Feeds {
     open: Vec<Open>,
     done: Vec<Entry>,
     sent: u64,
-    closing: bool,
 }
 
 #[derive(Debug)]
@@ -49,12 +48,9 @@ impl Feeds {
     pub(super) fn add(
         &mut self,
         stream: SendStream<Bytes>,
-        mut feed: Box<Listener>,
+        feed: Box<Listener>,
         entry: Option<Box<Entry>>,
     ) {
-        if self.closing {
-            feed.close();
-        }
         self.open.push(Open {
             stream,
             feed,
@@ -64,17 +60,17 @@ impl Feeds {
         });
     }
 
-    /// Ends all feeds, now and later: a drain does not wait for them.
+    /// Ends all feeds.
     pub(super) fn close(&mut self) {
-        self.closing = true;
         for open in &mut self.open {
             open.feed.close();
         }
     }
 
     /// Gives h2 up to `room` bytes, at most a frame of each. Returns whether it gave any, or ended
-    /// one. It must be called again until it returns false: only then will the next event wake.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, room: usize) -> bool {
+    /// one. It must be called again until it returns false: only then will the next event wake. One
+    /// that is closing is not waited for, if its peer has no room.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, room: usize, closing: bool) -> bool {
         let (mut given, mut any, mut at) = (0, false, 0);
         while let Some(open) = self.open.get_mut(at) {
             if given == room {
@@ -82,7 +78,7 @@ impl Feeds {
                 self.open.rotate_left(at);
                 break;
             }
-            match open.poll(cx, room - given, self.closing) {
+            match open.poll(cx, room - given, closing) {
                 Told::Bytes(bytes) => {
                     self.sent += bytes as u64;
                     given += bytes;

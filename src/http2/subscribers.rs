@@ -26,53 +26,44 @@ struct Ways {
     tunnels: Tunnels,
 }
 
-impl Ways {
-    fn close(&mut self) {
-        self.feeds.close();
-        self.tunnels.close();
-    }
-}
-
 impl Subscribers {
-    fn ways(&mut self) -> &mut Ways {
-        let is_closed = self.is_closed;
-        self.ways.get_or_insert_with(|| {
-            let mut ways = Box::<Ways>::default();
-            if is_closed {
-                ways.close();
-            }
-            ways
-        })
-    }
-
     /// Takes a stream of events.
     pub(super) fn feed(
         &mut self,
         stream: SendStream<Bytes>,
-        feed: Box<Listener>,
+        mut feed: Box<Listener>,
         entry: Option<Box<Entry>>,
     ) {
-        self.ways().feeds.add(stream, feed, entry);
+        if self.is_closed {
+            feed.close();
+        }
+        let ways = self.ways.get_or_insert_default();
+        ways.feeds.add(stream, feed, entry);
     }
 
     /// Begins to speak over a stream.
     pub(super) fn speak(&mut self, tunnel: Tunnel, opening: Opening, entry: Option<Box<Entry>>) {
-        self.ways().tunnels.add(tunnel, opening, entry);
+        let mut talk = opening.on(tunnel, Bytes::new());
+        if self.is_closed {
+            talk.close();
+        }
+        self.ways.get_or_insert_default().tunnels.add(talk, entry);
     }
 
     /// Ends all, now and later: a drain does not wait for them.
     pub(super) fn close(&mut self) {
         self.is_closed = true;
         if let Some(ways) = &mut self.ways {
-            ways.close();
+            ways.feeds.close();
+            ways.tunnels.close();
         }
     }
 
     /// Gives h2 up to `room` bytes. Returns whether it gave any, or one has ended: then it must be
     /// called again, or the next event will not wake.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, room: usize) -> bool {
-        let ways = self.ways.as_mut();
-        ways.is_some_and(|ways| ways.feeds.poll(cx, room) || ways.tunnels.poll(cx, room))
+        let (ways, closing) = (self.ways.as_mut(), self.is_closed);
+        ways.is_some_and(|ways| ways.feeds.poll(cx, room, closing) || ways.tunnels.poll(cx, room))
     }
 
     /// Returns whether there are none.

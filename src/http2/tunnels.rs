@@ -6,11 +6,9 @@
 
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-
 use super::tunnel::Tunnel;
 use crate::access_log::Entry;
-use crate::door::conversation::{Opening, Talk};
+use crate::door::conversation::Talk;
 
 /// Every WebSocket of one connection. Each holds a stream, so there are no more than the peer may
 /// open.
@@ -19,7 +17,6 @@ pub(super) struct Tunnels {
     open: Vec<Open>,
     done: Vec<Entry>,
     sent: u64,
-    closing: bool,
 }
 
 #[derive(Debug)]
@@ -31,12 +28,8 @@ struct Open {
 }
 
 impl Tunnels {
-    /// Begins to speak over a stream.
-    pub(super) fn add(&mut self, tunnel: Tunnel, opening: Opening, entry: Option<Box<Entry>>) {
-        let mut talk = opening.on(tunnel, Bytes::new());
-        if self.closing {
-            talk.close();
-        }
+    /// Takes what is said over a stream.
+    pub(super) fn add(&mut self, talk: Talk<Tunnel>, entry: Option<Box<Entry>>) {
         self.open.push(Open {
             talk,
             counted: 0,
@@ -44,9 +37,8 @@ impl Tunnels {
         });
     }
 
-    /// Says farewell to all, now and later.
+    /// Says farewell to all.
     pub(super) fn close(&mut self) {
-        self.closing = true;
         for open in &mut self.open {
             open.talk.close();
         }
