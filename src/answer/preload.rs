@@ -15,7 +15,7 @@ use super::representation::Representations;
 use super::route::{self, Asked, is_navigation};
 use super::{Authority, Deliver, Held, Options, Peer, Pushes, range, representation, requested};
 use crate::site::digest::Digest;
-use crate::site::graph::{Destination, Need, Subresource};
+use crate::site::graph::{Destination, Need, Obstacle, Subresource};
 use crate::site::links::html::Crossorigin;
 use crate::site::plan::{File, Plan, Skip};
 use crate::site::{Asset, Page, Site, SiteUrl};
@@ -393,6 +393,9 @@ fn hint(
             Some(skip)
         } else if !gains {
             Some(Skip::SeenInTime)
+        } else if !plan.is_linked && site.redirects().displace(url) {
+            // The plan is of before there was that rule.
+            Some(Skip::Obstacle(Obstacle::Displaced))
         } else if !plan.is_linked && !is_storable(site, url, options) {
             Some(Skip::NotStorable)
         } else {

@@ -370,6 +370,25 @@ async fn what_is_sent_ahead_follows_the_rules() {
     );
 }
 
+/// Also early, when the plan is still that of the rules before.
+#[tokio::test(start_paused = true)]
+async fn what_is_hinted_early_follows_the_rules() {
+    let mut world = World::new(DISPLACED)
+        .client(|client| client.push = false)
+        .server(|options| options.deliver = Deliver::Hints);
+    let hinted = async |world: &mut World| {
+        let page = world.ask(Ask::navigate("/")).await;
+        let early = page.hints[0].get_all("link").iter();
+        let early = early.map(|link| link.to_str().unwrap().to_owned());
+        early.collect::<Vec<_>>().join("\n")
+    };
+    assert!(hinted(&mut world).await.contains("</there.css>"));
+    world.write("/_redirects", "/there.css /new.css 301!\n");
+    world.rest_ms(1_100).await;
+    assert_eq!(world.get("/there.css").await.status(), 301);
+    assert!(!hinted(&mut world).await.contains("</there.css>"));
+}
+
 const REWRITTEN: &str = "
     //- /index.html
     <!doctype html><link rel=stylesheet href=/b.css><h1>Hello</h1>
