@@ -16,7 +16,7 @@ mod values;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -65,6 +65,17 @@ pub enum Command {
     Certificate(CertificateOptions),
     /// Print what is already known.
     Print(Vec<u8>),
+}
+
+impl Command {
+    /// Returns the directory that anybody will read; `None` if none is served.
+    fn site(&self) -> Option<&Path> {
+        match self {
+            Self::Serve(options) => Some(&options.site.root),
+            Self::Dev(options) => Some(&options.serve.site.root),
+            _ => None,
+        }
+    }
 }
 
 /// A static file server that sends what a page needs before the page asks for it.
@@ -177,13 +188,18 @@ pub fn read() -> anyhow::Result<Command> {
 }
 
 fn read_completed(completed: &config::Completed) -> anyhow::Result<Command> {
-    read_from(completed.arguments.iter().cloned()).map_err(|error| completed.explain(error))
+    let words = completed.arguments.iter().cloned();
+    let command = read_from(words).map_err(|error| completed.explain(error))?;
+    if let (Some(settings), Some(site)) = (&completed.settings, command.site()) {
+        site::not_served(settings, site)
+            .with_context(|| format!("the settings in {}", settings.display()))?;
+    }
+    Ok(command)
 }
 
 fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
     let arguments = Arguments::try_parse_from(arguments).map_err(config::discreet)?;
-    let settings = arguments.config;
-    let command = match arguments.command {
+    Ok(match arguments.command {
         None => Command::Serve(serve::serve(arguments.serve)?),
         Some(Subcommands::Serve(arguments)) => Command::Serve(serve::serve(arguments)?),
         Some(Subcommands::Dev(arguments)) => Command::Dev(dev::dev(arguments)?),
@@ -204,21 +220,7 @@ fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
         Some(Subcommands::Man(arguments)) => {
             Command::Print(manual::page(&arguments, Arguments::command())?)
         }
-    };
-    let served = match &command {
-        Command::Serve(options) => Some(&options.site.root),
-        Command::Dev(options) => Some(&options.serve.site.root),
-        _ => None,
-    };
-    let settings = settings.or_else(|| {
-        let usual = PathBuf::from(config::FILE);
-        usual.is_file().then_some(usual)
-    });
-    if let (Some(settings), Some(served)) = (settings, served) {
-        site::not_served(&settings, served)
-            .with_context(|| format!("--config {}", settings.display()))?;
-    }
-    Ok(command)
+    })
 }
 
 fn log_to_stderr(level: &str) {
@@ -352,7 +354,6 @@ mod tests {
                 format!("--channels --channel-key publisher:{file}"),
             ),
             ("--channels", format!("--channels={site}/events")),
-            ("--config", format!("--config {file}")),
         ] {
             for command in ["serve", "dev"] {
                 let error = parse(&format!("forerun {command} {site} {flags}")).unwrap_err();

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::num::ParseIntError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, value_parser};
@@ -85,12 +85,13 @@ pub(super) fn complete(
     }
     append(&mut arguments, &added);
     let origins = added.into_iter().filter_map(Origin::of).collect();
-    Ok(Completed::new(
+    Ok(Completed {
         arguments,
+        settings: file.path().map(Path::to_owned),
         definition,
-        given.command,
+        command: given.command,
         origins,
-    ))
+    })
 }
 
 /// Returns what is to be said of variables that set nothing, but whose name is that of one that

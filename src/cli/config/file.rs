@@ -111,6 +111,11 @@ impl File {
         }
     }
 
+    /// Returns the file that was read, if one was.
+    pub(super) fn path(&self) -> Option<&Path> {
+        (self.path != Path::new("")).then_some(&self.path)
+    }
+
     /// Reads the text of a file.
     pub(super) fn parse(path: &Path, text: &str) -> anyhow::Result<Self> {
         let line = |at: usize| 1 + text[..at.min(text.len())].matches('\n').count();

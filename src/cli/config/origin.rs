@@ -1,6 +1,7 @@
 //! Where settings come from that nobody typed, for whoever has to mend one.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::Command;
@@ -14,9 +15,11 @@ use super::{Added, Words};
 pub(in crate::cli) struct Completed {
     /// The words, the program's name first.
     pub(in crate::cli) arguments: Vec<OsString>,
-    definition: Command,
-    command: Option<String>,
-    origins: Vec<Origin>,
+    /// The file that was read, if one was.
+    pub(in crate::cli) settings: Option<PathBuf>,
+    pub(super) definition: Command,
+    pub(super) command: Option<String>,
+    pub(super) origins: Vec<Origin>,
 }
 
 /// A flag that nobody typed.
@@ -47,20 +50,12 @@ impl Origin {
 impl Completed {
     /// Returns a command line to which nothing has been added.
     pub(super) fn typed(arguments: Vec<OsString>) -> Self {
-        Self::new(arguments, Command::new(""), None, Vec::new())
-    }
-
-    pub(super) fn new(
-        arguments: Vec<OsString>,
-        definition: Command,
-        command: Option<String>,
-        origins: Vec<Origin>,
-    ) -> Self {
         Self {
             arguments,
-            definition,
-            command,
-            origins,
+            settings: None,
+            definition: Command::new(""),
+            command: None,
+            origins: Vec::new(),
         }
     }
 

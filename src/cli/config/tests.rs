@@ -284,6 +284,26 @@ fn what_is_wrong_with_a_setting_is_said_with_its_place() {
     assert_eq!(tips, ["  tip: --certificate is set in FILE:2"]);
 }
 
+/// Whichever way it is named.
+#[test]
+fn the_file_is_not_in_the_site() {
+    let site = tempfile::tempdir().unwrap();
+    let (root, file) = (site.path().display(), site.path().join("live.toml"));
+    std::fs::write(&file, "listing = true").unwrap();
+    for command in ["serve", "dev"] {
+        let flag = format!("forerun {command} {root} --config {}", file.display());
+        let variable = format!("forerun {command} {root}");
+        for line in [flag, variable] {
+            let words = line.split_whitespace().map(OsString::from).collect();
+            let named = |name: &str| (name == "FORERUN_CONFIG").then(|| file.clone().into());
+            let completed = complete(Arguments::command(), words, named).unwrap();
+            let error = crate::cli::read_completed(&completed).unwrap_err();
+            let said = format!("the settings in {}: this is inside", file.display());
+            assert!(format!("{error:#}").starts_with(&said), "{error:#}");
+        }
+    }
+}
+
 #[test]
 fn a_file_that_is_named_must_exist() {
     let line = ["forerun", "--config", "no/such.toml"].map(OsString::from);
