@@ -21,6 +21,11 @@ use crate::site::load::{CHANGED, OpenFile, Since};
 /// Bytes of files that the bodies of a connection hold together, once they know of each other.
 pub const READ_BYTES: u64 = 1 << 20;
 
+/// Samples that are kept of a file while it is sent; a power of two.
+const SAMPLES_KEPT: usize = 32;
+/// Bytes of a sample.
+const SAMPLE_LENGTH: usize = 1024;
+
 /// What is left of a response body.
 #[derive(Debug)]
 pub enum Source {
@@ -39,8 +44,8 @@ pub struct FileSource {
     at: u64,
     end: u64,
     piece: Bytes,
-    /// What was read first, unless that was all.
-    first: Option<First>,
+    /// What was read before the last.
+    samples: Samples,
     /// Bytes read at once.
     read_length: u64,
     /// Counts the piece among all that is held for peers.
@@ -48,9 +53,20 @@ pub struct FileSource {
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
-/// Bytes that were read of a file, by which an append is told from other bytes.
-#[derive(Debug, Clone)]
-struct First {
+/// Some of the bytes that were read of a file, spread evenly over all of them: by them an append is
+/// told from other bytes.
+#[derive(Debug, Default)]
+struct Samples {
+    taken: Vec<Sample>,
+    /// Pieces that were read.
+    pieces: usize,
+    /// Of so many pieces one is taken, as a power of two.
+    stride_log: u32,
+}
+
+/// What a file had at a place.
+#[derive(Debug)]
+struct Sample {
     range: Range<u64>,
     content_hash: ContentHash,
 }
@@ -63,7 +79,7 @@ impl Source {
             at: range.start,
             end: range.end,
             piece: Bytes::new(),
-            first: None,
+            samples: Samples::default(),
             read_length: PIECE_LENGTH_MAX as u64,
             part,
             reading: None,
@@ -157,16 +173,53 @@ impl Source {
     }
 }
 
+impl Samples {
+    /// Takes a sample of a piece that was read, if it is its turn. When there are many, every other
+    /// is dropped, and half as many are taken from then on.
+    fn add(&mut self, at: u64, piece: &[u8]) {
+        let index = self.pieces;
+        self.pieces += 1;
+        if !index.is_multiple_of(1 << self.stride_log) {
+            return;
+        }
+        if self.taken.len() == SAMPLES_KEPT {
+            let mut keeps = false;
+            self.taken.retain(|_| {
+                keeps = !keeps;
+                keeps
+            });
+            self.stride_log += 1;
+        }
+        let bytes = &piece[..piece.len().min(SAMPLE_LENGTH)];
+        self.taken.push(Sample {
+            range: at..at + bytes.len() as u64,
+            content_hash: ContentHash::of(bytes),
+        });
+    }
+
+    /// Returns whether a file has those bytes.
+    fn are_of(&self, file: &File) -> io::Result<bool> {
+        for Sample {
+            range,
+            content_hash,
+        } in &self.taken
+        {
+            let again = read_piece(file, range.start, range.end - range.start)?;
+            if ContentHash::of(&again) != *content_hash {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
 impl FileSource {
     fn poll_take(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
         if self.piece.is_empty() && self.at < self.end {
             self.piece = ready!(self.poll_read(cx, most))?;
             let end = self.at + self.piece.len() as u64;
-            if self.first.is_none() && end < self.end {
-                self.first = Some(First {
-                    range: self.at..end,
-                    content_hash: ContentHash::of(&self.piece),
-                });
+            if end < self.end {
+                self.samples.add(self.at, &self.piece);
             }
             self.at = end;
         }
@@ -192,12 +245,12 @@ impl FileSource {
             return Poll::Ready(Ok(piece));
         }
         let reading = self.reading.get_or_insert_with(|| {
-            let (file, first) = (Arc::clone(&self.file), self.first.clone());
-            let is_last = length == left;
+            let file = Arc::clone(&self.file);
+            let samples = (length == left).then(|| std::mem::take(&mut self.samples));
             tokio::task::spawn_blocking(move || {
                 let piece = read_piece(file.file(), at, length)?;
-                if is_last {
-                    check_bytes(&file, first)?;
+                if let Some(samples) = samples {
+                    check_bytes(&file, &samples)?;
                 }
                 Ok(piece)
             })
@@ -234,21 +287,12 @@ fn read_piece(file: &File, at: u64, length: u64) -> io::Result<Bytes> {
 }
 
 /// Returns an error if a file has other bytes than were read of it.
-fn check_bytes(file: &OpenFile, first: Option<First>) -> io::Result<()> {
-    let is_as_read = match (file.since_opened()?, first) {
-        (Since::Same, _) | (Since::Grown, None) => true,
+fn check_bytes(file: &OpenFile, samples: &Samples) -> io::Result<()> {
+    let is_as_read = match file.since_opened()? {
+        Since::Same => true,
         // It was appended to, as a log is, or overwritten with more.
-        (
-            Since::Grown,
-            Some(First {
-                range,
-                content_hash,
-            }),
-        ) => {
-            let again = read_piece(file.file(), range.start, range.end - range.start)?;
-            ContentHash::of(&again) == content_hash
-        }
-        (Since::Other, _) => false,
+        Since::Grown => samples.are_of(file.file())?,
+        Since::Other => false,
     };
     if is_as_read {
         Ok(())
