@@ -240,6 +240,9 @@ pub fn answer(
     if !stands_for_path(answer.head.status()) {
         dress(request, options.policy, answer.head.headers_mut());
     }
+    if is_of_one_request(answer.head.status()) {
+        policy::let_nobody_keep(answer.head.headers_mut());
+    }
     if options.live.is_some() {
         let promised = answer.promises.iter_mut().map(|promise| &mut promise.head);
         for head in promised.chain([&mut answer.head]) {
@@ -306,14 +309,19 @@ fn from_site(
 fn stands_for_path(status: StatusCode) -> bool {
     use StatusCode as Is;
     let is_content = [Is::OK, Is::PARTIAL_CONTENT, Is::NOT_MODIFIED].contains(&status);
-    is_content
-        || [
-            Is::NOT_FOUND,
-            Is::NOT_ACCEPTABLE,
-            Is::PRECONDITION_FAILED,
-            Is::RANGE_NOT_SATISFIABLE,
-        ]
-        .contains(&status)
+    is_content || status == Is::NOT_FOUND || is_of_one_request(status)
+}
+
+/// Returns whether an answer is due to what one request wants, so that it answers no other, though
+/// a cache would keep it if it said for how long (RFC 9111 section 3).
+fn is_of_one_request(status: StatusCode) -> bool {
+    use StatusCode as Is;
+    [
+        Is::NOT_ACCEPTABLE,
+        Is::PRECONDITION_FAILED,
+        Is::RANGE_NOT_SATISFIABLE,
+    ]
+    .contains(&status)
 }
 
 /// Adds to a header what whoever runs the server says of all answers.

@@ -17,6 +17,7 @@ use super::{
     live, plain, range, route, target,
 };
 use crate::site::links::header::{self as link, HeaderLink};
+use crate::site::plan::Plan;
 use crate::site::{Asset, Kind, Page, Site, SiteUrl};
 
 /// Smallest file whose parts are offered, in bytes: less is sent in one frame.
@@ -73,8 +74,9 @@ pub(super) fn answer(
     }
     if let Some(page) = page.filter(|_| request.method == Method::GET) {
         if page.plan.is_linked {
-            let page = SiteUrl::from(asset.path.clone());
-            without_planned_links(site, &page, answer.head.headers_mut());
+            let base = SiteUrl::parse(target(request));
+            let base = base.unwrap_or_else(|_| SiteUrl::from(asset.path.clone()));
+            without_planned_links(site, &page.plan, &base, answer.head.headers_mut());
         }
         let ahead = preload::ahead(request, peer, site, page, options);
         spend(request, ahead, &mut answer, site, accepted, options, moment);
@@ -252,10 +254,10 @@ pub(super) fn vary_by_encoding(headers: &mut HeaderMap, asset: &Asset) {
 /// Takes out of a page's header the links that its plan has: they are sent as that. Those to what a
 /// rule answers stay: that cannot be promised, but a client that asks for it gets it, if need be
 /// elsewhere.
-fn without_planned_links(site: &Site, page: &SiteUrl, headers: &mut HeaderMap) {
+fn without_planned_links(site: &Site, plan: &Plan, base: &SiteUrl, headers: &mut HeaderMap) {
     let is_planned = |link: &HeaderLink| {
-        let ahead = link.ahead(page);
-        ahead.is_some_and(|ahead| !route::is_answered_by_a_rule(site, &ahead.url))
+        let ahead = link.ahead(base);
+        ahead.is_some_and(|it| plan.names(&it.url) && !route::is_answered_by_a_rule(site, &it.url))
     };
     let rest: Vec<_> = headers
         .get_all(header::LINK)

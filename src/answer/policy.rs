@@ -175,6 +175,14 @@ impl CacheRule {
     }
 }
 
+/// Takes out of a header what says how long an answer may be kept.
+pub(super) fn let_nobody_keep(headers: &mut HeaderMap) {
+    let fields = [header::CACHE_CONTROL, header::EXPIRES];
+    for name in fields.iter().chain(&SHARED_FIELDS) {
+        headers.remove(name);
+    }
+}
+
 impl Policy {
     /// Returns the `Cache-Control` of a file. Without a rule, pages are checked at every visit, so
     /// that what they name is always theirs; a name with a hash in it never changes its bytes; the

@@ -172,7 +172,6 @@ pub(super) fn apply(answer: &mut Answer, field: &HeaderValue, content: ContentHa
                 header::CONTENT_TYPE,
                 header::CONTENT_ENCODING,
                 header::LAST_MODIFIED,
-                header::CACHE_CONTROL,
                 header::ETAG,
             ] {
                 headers.remove(name);

@@ -203,6 +203,12 @@ impl Plan {
             })
     }
 
+    /// Returns whether a URL is one of those that it is about, sent ahead or not.
+    pub fn names(&self, url: &SiteUrl) -> bool {
+        let mut targets = self.items.iter().map(|item| &item.subresource.target);
+        targets.any(|target| matches!(target, Target::Here(here) if here == url))
+    }
+
     /// Returns whether every client that showed the page has fetched these bytes.
     pub fn fetches(&self, url: &SiteUrl, content: ContentHash) -> bool {
         self.items.iter().any(|item| {

@@ -370,6 +370,70 @@ async fn what_is_sent_ahead_follows_the_rules() {
     );
 }
 
+/// RFC 9111 section 3: what says for how long it is fresh may be kept, whatever its status.
+#[tokio::test(start_paused = true)]
+async fn what_one_request_is_refused_is_not_kept_for_others() {
+    let mut world = World::new(
+        "
+        //- /a.css
+        b { color: red }
+        //- /_headers
+        /*
+          Cache-Control: public, max-age=3600
+          CDN-Cache-Control: max-age=7200
+          X-All: 1
+        ",
+    );
+    for (field, status) in [
+        (("if-match", "\"other\""), 412),
+        (("accept-encoding", "*;q=0"), 406),
+        (("range", "bytes=99-"), 416),
+    ] {
+        let refused = world.get_with("/a.css", &[field]).await;
+        assert_eq!((refused.status(), refused.header("x-all")), (status, "1"));
+        for name in ["cache-control", "cdn-cache-control", "expires"] {
+            assert!(
+                !refused.answer().headers.contains_key(name),
+                "{name} of {status}"
+            );
+        }
+    }
+    assert_eq!(
+        world.get("/a.css").await.header("cdn-cache-control"),
+        "max-age=7200"
+    );
+}
+
+/// A page has one plan, made of what its own name has; the links of another name stay as written.
+#[tokio::test(start_paused = true)]
+async fn links_of_another_name_of_a_page_are_sent() {
+    let mut world = World::new(
+        "
+        //- /index.html
+        <!doctype html><h1>Hello</h1>
+        //- /a.css
+        a
+        //- /b.css
+        b
+        //- /_redirects
+        /app/* /index.html 200
+        //- /_headers
+        /*
+          Link: </a.css>; rel=preload; as=style
+        /app/*
+          Link: </b.css>; rel=preload; as=style
+          Link: <c.css>; rel=preload; as=style
+        ",
+    )
+    .client(|client| client.push = false);
+    let page = world.ask(Ask::navigate("/app/x")).await;
+    let links = page.answer().headers.get_all("link").iter();
+    let mut links: Vec<_> = links.map(|link| link.to_str().unwrap()).collect();
+    links.sort_unstable();
+    let file = |name: &str| format!("<{name}>; rel=preload; as=style");
+    assert_eq!(links, ["/a.css", "/b.css", "c.css"].map(file));
+}
+
 /// Also early, when the plan is still that of the rules before.
 #[tokio::test(start_paused = true)]
 async fn what_is_hinted_early_follows_the_rules() {
