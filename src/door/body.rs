@@ -21,7 +21,7 @@ use crate::site::load::{CHANGED, OpenFile, Since};
 /// Bytes of files that the bodies of a connection hold together, once they know of each other.
 pub const READ_BYTES: u64 = 1 << 20;
 
-/// Samples that are kept of a file while it is sent; a power of two.
+/// Samples that are kept of a file while it is sent; an even number.
 const SAMPLES_KEPT: usize = 32;
 /// Bytes of a sample.
 const SAMPLE_LENGTH: usize = 1024;
@@ -55,7 +55,7 @@ pub struct FileSource {
 
 /// Some of the bytes that were read of a file, spread evenly over all of them: by them an append is
 /// told from other bytes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Samples {
     taken: Vec<Sample>,
     /// Pieces that were read.
@@ -65,7 +65,7 @@ struct Samples {
 }
 
 /// What a file had at a place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Sample {
     range: Range<u64>,
     content_hash: ContentHash,
@@ -246,7 +246,7 @@ impl FileSource {
         }
         let reading = self.reading.get_or_insert_with(|| {
             let file = Arc::clone(&self.file);
-            let samples = (length == left).then(|| std::mem::take(&mut self.samples));
+            let samples = (length == left).then(|| self.samples.clone());
             tokio::task::spawn_blocking(move || {
                 let piece = read_piece(file.file(), at, length)?;
                 if let Some(samples) = samples {
