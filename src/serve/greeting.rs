@@ -177,23 +177,27 @@ fn not_named(options: &ServeOptions, allowed: &[String], tls: &Tls) -> Vec<Strin
     let strangers = allowed.iter().filter(|host| !tls.covers(host));
     let file = certificate.display();
     strangers
-        .map(|host| format!("`{file}` is not issued for `{host}`: browsers will warn there"))
+        .map(|host| format!("`{file}` is not issued for `{host}`: nothing is answered there"))
         .collect()
 }
 
-/// Returns the host by which the site is asked for: one that the certificate names.
+/// Returns the host by which the site is asked for: one that the certificate names, if it leads
+/// here.
 fn host(exposure: &Exposure, tls: &Tls) -> String {
-    let usual = match *exposure {
-        Exposure::Address(address) if !address.is_unspecified() && !address.is_loopback() => {
-            address.to_string()
-        }
-        _ => "localhost".to_owned(),
+    let only = match *exposure {
+        Exposure::Address(it) if !it.is_unspecified() && !it.is_loopback() => Some(it.to_string()),
+        _ => None,
     };
+    // A minted certificate names this machine, which does not listen on its other addresses then.
+    let is_elsewhere =
+        |name: &str| only.is_some() && (tls.authority().is_some() || is_local_name(name));
     let named = || {
         let names = tls.describe()?.leaf.names;
         // What an asterisk stands for is not known here.
-        names.into_iter().find(|name| !name.contains('*'))
+        let mut usable = names.into_iter().filter(|name| !name.contains('*'));
+        usable.find(|name| !is_elsewhere(name))
     };
+    let usual = only.clone().unwrap_or_else(|| "localhost".to_owned());
     let host = if tls.covers(&usual) {
         usual
     } else {
@@ -203,6 +207,14 @@ fn host(exposure: &Exposure, tls: &Tls) -> String {
         Ok(IpAddr::V6(address)) => format!("[{address}]"),
         _ => host,
     }
+}
+
+/// Returns whether a name is that of whatever machine asks (RFC 6761 section 6.3).
+fn is_local_name(name: &str) -> bool {
+    let address: Option<IpAddr> = name.parse().ok();
+    address.is_some_and(|address| address.is_loopback())
+        || name == "localhost"
+        || name.ends_with(".localhost")
 }
 
 fn trust(options: &ServeOptions, tls: &Tls) -> String {
@@ -321,6 +333,11 @@ mod tests {
             (&["*.b.example"], local, ("localhost", false)),
             (&["fd00::2"], at("fd00::2"), ("[fd00::2]", true)),
             (&["a.example"], at("192.0.2.1"), ("a.example", true)),
+            (
+                &["localhost", "127.0.0.1", "a.localhost"],
+                at("192.0.2.1"),
+                ("192.0.2.1", false),
+            ),
         ] {
             let (host, is_answered) = said(names, &exposure);
             assert_eq!((&*host, is_answered), expected, "{names:?}");

@@ -153,7 +153,7 @@ pub(super) fn bind(
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                bail!("port {port} is privileged; choose one from 1024 on with --port");
+                bail!(privileged(port, "--port"));
             }
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
                 bail!(
@@ -199,13 +199,20 @@ pub(super) fn bind_at(address: SocketAddr, flag: &str) -> anyhow::Result<Bound> 
     bind_only(&addresses, address.port(), flag)
 }
 
+fn privileged(port: u16, flag: &str) -> String {
+    format!(
+        "port {port} is privileged: choose one from 1024 on with {flag}, or have the system allow \
+         it (CAP_NET_BIND_SERVICE, or a socket that systemd hands over)"
+    )
+}
+
 fn bind_only(addresses: &[IpAddr], port: u16, flag: &str) -> anyhow::Result<Bound> {
     let listeners = bind_all(addresses, port).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             anyhow!("port {port} is taken: stop what listens there, or change {flag}")
         }
         io::ErrorKind::PermissionDenied => {
-            anyhow!("port {port} is privileged; choose one from 1024 on with {flag}")
+            anyhow!(privileged(port, flag))
         }
         io::ErrorKind::AddrNotAvailable => anyhow!(
             "{} is no address of this machine; change {flag}",

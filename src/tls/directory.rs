@@ -140,7 +140,7 @@ impl Directory {
         if !outside.is_empty() {
             let outside: Vec<_> = outside.iter().map(|name| format!("`{name}`")).collect();
             warnings.push(format!(
-                "the authority `{file}` was not minted to sign for {}: browsers will warn there; \
+                "the authority `{file}` was not minted to sign for {}: nothing is answered there; \
                  remove it to have one minted that may",
                 outside.join(", ")
             ));
