@@ -37,7 +37,10 @@ pub(super) fn authority_directory(site: &Path) -> anyhow::Result<PathBuf> {
         .filter(|home| Path::new(home).is_absolute())
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".local/share")))
-        .context("neither XDG_DATA_HOME nor HOME says where to keep the certificate authority")?;
+        .context(
+            "neither XDG_DATA_HOME nor HOME says where to keep the certificate authority: set \
+             one, or give --certificate and --key",
+        )?;
     Ok(tls::place(
         certs.is_dir().then_some(certs),
         site,

@@ -105,6 +105,9 @@ pub(super) fn mistyped(
     // What all have in common says nothing of which is meant.
     let prefix = variable_name("");
     definition.build();
+    let commands: Vec<_> = sections(&definition)
+        .map(|command| format!("{}_", command.get_name().to_ascii_uppercase()))
+        .collect();
     let keys = sections(&definition).flat_map(|command| settable(command).map(key));
     let known: BTreeSet<_> = keys
         .chain([CONFIG.to_owned()])
@@ -114,6 +117,12 @@ pub(super) fn mistyped(
     let mut said: Vec<_> = names
         .filter_map(|name| {
             let rest = name.strip_prefix(&prefix)?;
+            // The file has sections, the environment has not.
+            let behind = |command: &String| rest.strip_prefix(command.as_str());
+            let mut behind = commands.iter().filter_map(behind);
+            if let Some(key) = behind.find(|key| known.contains(*key)) {
+                return Some(format!("{name} sets nothing: {prefix}{key} would"));
+            }
             let slips = |known: &&String| strsim::damerau_levenshtein(rest, known);
             let near = known.iter().min_by_key(slips)?;
             let most = if rest.len() < LONG_MIN { 1 } else { 2 };

@@ -98,14 +98,14 @@ pub enum SiteError {
     },
     /// It cannot be opened.
     #[error(
-        "cannot read the directory `{}` ({source}): let the user who runs forerun read it",
+        "cannot read the directory `{}` ({cause}): let the user who runs forerun read it",
         .path.display()
     )]
     Unreadable {
         /// As it was named.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Its `push.toml`, `_headers` or `_redirects` cannot be used.
     #[error("cannot use `{}`: {reason}", .path.display())]

@@ -420,6 +420,7 @@ fn a_variable_that_sets_nothing_is_named_with_the_one_that_does() {
         "FORERUN_OPEN",
         "FORERUN_ZZZZ",
         "FORERUN_MAX_STREAM",
+        "FORERUN_DEV_RUN",
         "FORERUN_BIN",
         "FORERUN_SHOTS",
         "PATH",
@@ -429,6 +430,7 @@ fn a_variable_that_sets_nothing_is_named_with_the_one_that_does() {
     assert_eq!(
         mistyped(Arguments::command(), names),
         [
+            "FORERUN_DEV_RUN sets nothing: FORERUN_RUN would",
             "FORERUN_MAX_STREAM sets nothing: did you mean FORERUN_MAX_STREAMS?",
             "FORERUN_PROT sets nothing: did you mean FORERUN_PORT?",
         ]

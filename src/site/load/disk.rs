@@ -384,10 +384,7 @@ fn refusal(path: &Path, error: io::Error) -> SiteError {
     match error.kind() {
         io::ErrorKind::NotFound => SiteError::Missing { path },
         io::ErrorKind::NotADirectory => SiteError::NotADirectory { path },
-        _ => SiteError::Unreadable {
-            path,
-            source: error,
-        },
+        _ => SiteError::Unreadable { path, cause: error },
     }
 }
 
