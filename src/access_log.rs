@@ -94,6 +94,8 @@ impl AccessLog {
 pub struct Entry {
     /// Who asked.
     pub peer: IpAddr,
+    /// As whom the peer has signed in, if it has.
+    pub user: Option<String>,
     /// When.
     pub time: SystemTime,
     /// How it was answered: asked for, or promised.
@@ -143,6 +145,7 @@ impl Entry {
         json!({
             "time": time,
             "client": self.peer.to_string(),
+            "user": self.user,
             "method": match &self.way {
                 Way::Asked(method) => method.as_str(),
                 Way::Pushed => "GET",
@@ -171,15 +174,13 @@ impl fmt::Display for Entry {
             Way::Pushed => "PUSH",
             Way::Unread => "-",
         };
-        write!(f, "{} - - [{time}] \"{method} ", self.peer)?;
-        // A target is printable ASCII but for what a log reader would trip over.
-        for character in self.target.chars() {
-            match character {
-                '"' | '\\' => write!(f, "\\{character}")?,
-                c if c.is_control() => write!(f, "\\x{:02x}", u32::from(c))?,
-                c => f.write_char(c)?,
-            }
+        write!(f, "{} - ", self.peer)?;
+        match &self.user {
+            Some(user) => write_field(f, user, |c| c.is_control() || c.is_whitespace())?,
+            None => f.write_char('-')?,
         }
+        write!(f, " [{time}] \"{method} ")?;
+        write_field(f, &self.target, char::is_control)?;
         write!(
             f,
             " {:?}\" {} {}",
@@ -197,6 +198,18 @@ impl fmt::Display for Entry {
     }
 }
 
+/// Writes a text with what a log reader would trip over escaped.
+fn write_field(f: &mut fmt::Formatter<'_>, text: &str, is_odd: fn(char) -> bool) -> fmt::Result {
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => write!(f, "\\{character}")?,
+            c if is_odd(c) => write!(f, "\\x{:02x}", u32::from(c))?,
+            c => f.write_char(c)?,
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +218,7 @@ mod tests {
     fn entry() -> Entry {
         Entry {
             peer: [127, 0, 0, 1].into(),
+            user: None,
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_000_000_050),
             way: Way::Asked(Method::GET),
             target: "/a\"b\u{7}".into(),
@@ -223,6 +237,12 @@ mod tests {
             "127.0.0.1 - - [09/Sep/2001:01:46:40 +0000] \"GET /a\\\"b\\x07 HTTP/2.0\" 200 120 \
              pushed=/a.css,/b.js?v=1"
         );
+        let user = Some("ada l\"".to_owned());
+        assert!(
+            Entry { user, ..entry() }
+                .to_string()
+                .starts_with("127.0.0.1 - ada\\x20l\\\" [09/")
+        );
     }
 
     #[test]
@@ -231,7 +251,8 @@ mod tests {
             entry().line(Format::Json),
             "{\"bytes\":120,\"client\":\"127.0.0.1\",\"hinted\":0,\"method\":\"GET\",\
              \"promised\":[\"/a.css\",\"/b.js?v=1\"],\"protocol\":\"HTTP/2.0\",\"pushed\":false,\
-             \"status\":200,\"target\":\"/a\\\"b\\u0007\",\"time\":\"2001-09-09T01:46:40.050Z\"}"
+             \"status\":200,\"target\":\"/a\\\"b\\u0007\",\"time\":\"2001-09-09T01:46:40.050Z\",\
+             \"user\":null}"
         );
         let mut pushed = entry();
         pushed.way = Way::Pushed;

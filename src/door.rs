@@ -372,6 +372,12 @@ impl Service {
         }
     }
 
+    /// Returns as whom a request is sent, if its peer has signed in.
+    fn user(&self, request: &Parts) -> Option<String> {
+        let users = self.options.policy.users.as_ref()?;
+        users.name_in(&request.headers)
+    }
+
     /// Returns the credentials of a request that have to be verified before it is answered.
     fn unverified(&self, request: &Parts) -> Option<Credentials> {
         let users = self.options.policy.users.as_ref()?;
@@ -532,6 +538,7 @@ pub fn entry(
     is_logged.then(|| {
         Box::new(Entry {
             peer,
+            user: service.user(request),
             time: moment.now,
             way: Way::Asked(request.method.clone()),
             target: answer::target(request).to_owned(),
@@ -554,6 +561,7 @@ pub fn note_unread(service: &Service, peer: IpAddr, version: Version, status: St
     service.metrics.count(Count::Answered(version, status));
     service.log.write(Entry {
         peer,
+        user: None,
         time: (service.now)(),
         way: Way::Unread,
         target: "-".to_owned(),

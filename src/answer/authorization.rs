@@ -170,6 +170,13 @@ impl Users {
         })
     }
 
+    /// Returns the name of the user who sends a request, if the credentials in it were verified.
+    pub fn name_in(&self, headers: &HeaderMap) -> Option<String> {
+        let credentials = Credentials::of(headers).filter(|it| self.know(it))?;
+        let (name, _) = credentials.parts();
+        Some(String::from_utf8_lossy(name).into_owned())
+    }
+
     /// Returns whether credentials were verified before. Takes no time.
     pub fn know(&self, credentials: &Credentials) -> bool {
         let key = self.key_of(credentials);
@@ -180,8 +187,7 @@ impl Users {
     /// Verifies credentials, and remembers them if they are good. Takes long: call it on a blocking
     /// thread.
     pub fn verify(&self, credentials: &Credentials) -> bool {
-        let mut parts = credentials.0.splitn(2, |&byte| byte == b':');
-        let (name, password) = (parts.next().unwrap_or_default(), parts.next());
+        let (name, password) = credentials.parts();
         let user = self.user(name);
         let tried = self.tried(user).into_iter();
         let has: Vec<_> = tried
@@ -246,6 +252,12 @@ impl Credentials {
             return None;
         }
         STANDARD.decode(encoded.trim()).ok().map(Self)
+    }
+
+    /// Returns the name, and the password if there is one.
+    fn parts(&self) -> (&[u8], Option<&[u8]>) {
+        let mut parts = self.0.splitn(2, |&byte| byte == b':');
+        (parts.next().unwrap_or_default(), parts.next())
     }
 }
 

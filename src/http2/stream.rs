@@ -21,6 +21,7 @@ use crate::answer::{Answer, Body, Moment, Promise};
 use crate::door::body::Source;
 use crate::door::{self, Service};
 use crate::metrics::Count;
+use crate::site::SiteUrl;
 
 /// Request header that a promised request takes over from the page's: what a response may vary by,
 /// never what tells users apart.
@@ -87,6 +88,7 @@ pub(super) fn write(
     if !pushed.is_empty() {
         service.metrics.add(Count::Promised, pushed.len() as u64);
     }
+    let user = entry.as_ref().and_then(|entry| entry.user.clone());
     let turn = priority::asked(&request.headers, answer.rank);
     match respond.send_response(answer.head, source.is_none()) {
         Ok(stream) => {
@@ -119,10 +121,10 @@ pub(super) fn write(
         let Body::Memory(bytes) = promise.body else {
             continue;
         };
-        let entry = service
-            .log
-            .is_on()
-            .then(|| Box::new(pushed_entry(peer, moment, &promise.url)));
+        let entry = service.log.is_on().then(|| {
+            let entry = pushed_entry(peer, user.clone(), moment, &promise.url);
+            Box::new(entry)
+        });
         match response.send_response(promise.head, false) {
             Ok(stream) => {
                 let turn = priority::promised(turn, promise.need);
@@ -193,9 +195,10 @@ fn promised_request(page: &Parts, target: &str) -> Option<Request<()>> {
     Some(request)
 }
 
-fn pushed_entry(peer: IpAddr, moment: &Moment, url: &crate::site::SiteUrl) -> Entry {
+fn pushed_entry(peer: IpAddr, user: Option<String>, moment: &Moment, url: &SiteUrl) -> Entry {
     Entry {
         peer,
+        user,
         time: moment.now,
         way: Way::Pushed,
         target: url.target().to_owned(),

@@ -106,6 +106,26 @@ async fn who_signs_in_reads_the_site() {
     assert_eq!(world.get("/").await.status(), 401);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_has_signed_in_is_told_in_the_log() {
+    let mut world = world();
+    world
+        .ask(signed(Ask::get("/docs/"), "ada:open sesame"))
+        .await;
+    world.ask(signed(Ask::get("/old"), "ada:guessed")).await;
+    world.get("/nothing").await;
+    let expected = ["Some(\"ada\") /docs/", "None /old", "None /nothing"];
+    assert_eq!(world.log_of_users(), expected);
+    world.ask(signed(Ask::get("/"), "ada:open sesame")).await;
+    let mut told = world.log_of_users();
+    told.sort_unstable();
+    let expected = ["/", "/a.css", "/f.woff2"].map(|target| format!("Some(\"ada\") {target}"));
+    assert_eq!(
+        told, expected,
+        "what is pushed is for who asked for the page"
+    );
+}
+
 /// A 103 goes out before the answer is ready: not to who will get a 401.
 #[tokio::test(start_paused = true)]
 async fn nobody_is_hinted_at_what_they_may_not_read() {

@@ -496,6 +496,14 @@ impl World {
             .collect()
     }
 
+    /// Tells of each answer what was asked for and, as the log does, by whom.
+    pub(crate) fn log_of_users(&mut self) -> Vec<String> {
+        let entries = self.log.try_iter().flatten();
+        entries
+            .map(|entry| format!("{:?} {}", entry.user, entry.target))
+            .collect()
+    }
+
     /// Tells what has passed on the newest connection.
     pub(crate) fn transcript_of_newest(&self) -> String {
         transcript(&self.newest().frames, &self.newest().streams)
