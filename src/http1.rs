@@ -157,7 +157,9 @@ async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
     service: &Service,
     mut drain: watch::Receiver<bool>,
 ) {
-    let mut talk = opened.opening.on(Io(stream), said);
+    let Opened { opening, entry } = opened;
+    let _told = Told { entry, service };
+    let mut talk = opening.on(Io(stream), said);
     let mut is_draining = false;
     loop {
         tokio::select! {
@@ -172,8 +174,19 @@ async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
             }
         }
     }
-    if let Some(entry) = opened.entry {
-        service.log.write(*entry);
+}
+
+/// What the log says once this is dropped, however that comes.
+struct Told<'a> {
+    entry: Option<Box<Entry>>,
+    service: &'a Service,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.service.log.write(*entry);
+        }
     }
 }
 

@@ -223,10 +223,7 @@ async fn serve(
         if let Some(channels) = &service.channels {
             channels.close();
         }
-        tokio::select! {
-            () = runtimes.drain(DRAIN_MAX) => {}
-            () = ends.next() => {}
-        }
+        runtimes.drain(DRAIN_MAX, ends.next()).await;
         anyhow::Ok(())
     };
     // Operators are answered to the end.

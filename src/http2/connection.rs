@@ -86,9 +86,6 @@ pub fn run<T: AsyncRead + AsyncWrite + Unpin>(
         let Some(h2) = shaking.await else { return };
         let mut connection = Connection::new(h2, outbox, peer, service, drain);
         poll_fn(|cx| connection.poll(cx)).await;
-        connection.schedule.abandon();
-        connection.subscribers.abandon();
-        connection.write_log();
     }
 }
 
@@ -144,7 +141,7 @@ async fn drained(mut drain: watch::Receiver<bool>) {
 
 type Io<T> = h2::server::Connection<Channel<T>, Bytes>;
 
-struct Connection<T> {
+struct Connection<T: AsyncRead + AsyncWrite + Unpin> {
     h2: Io<T>,
     /// What h2 wakes this task by.
     alarm: Arc<Alarm>,
@@ -186,6 +183,18 @@ enum Taken {
     None,
     /// The connection has ended.
     Ended,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Drop for Connection<T> {
+    /// Says what it has done, also if it is cut off; not if a defect of ours has ended it, as a
+    /// second one here would end the process.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.schedule.abandon();
+            self.subscribers.abandon();
+            self.write_log();
+        }
+    }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {

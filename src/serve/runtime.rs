@@ -5,7 +5,7 @@ mod handshakes;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -33,6 +33,8 @@ const HAND_OVER_MAX: usize = 256;
 pub(super) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// The TLS handshake, once the server is told to stop: nothing was asked on it yet.
 pub(super) const HANDSHAKE_DRAIN_MAX: Duration = Duration::from_secs(1);
+/// How long connections may take to end that are cut off.
+const CUT_OFF_WITHIN: Duration = Duration::from_millis(500);
 /// Bytes the kernel may hold unsent, so that what is urgent never waits behind what is not.
 const UNSENT_MAX: u32 = 16 * 1024;
 
@@ -146,25 +148,32 @@ impl Runtimes {
         }
     }
 
-    /// Lets every connection finish what it has begun, for at most `patience`.
-    pub(super) async fn drain(self, patience: Duration) {
-        let _ = self.drain.send(true);
-        let Self {
-            all, drain: _drain, ..
-        } = self;
+    /// Lets every connection finish what it has begun, until `hurry` is done or `patience` is over.
+    /// The rest is cut off, as the log says.
+    pub(super) async fn drain(self, patience: Duration, hurry: impl Future<Output = ()>) {
+        let Self { all, drain, .. } = self;
+        let _ = drain.send(true);
         let all: Vec<_> = all
             .into_iter()
             .map(|Runtime { done, thread, .. }| (done, thread))
             .collect();
-        let ended = async {
+        let mut ended = pin!(async {
             for (done, thread) in all {
                 // Ended either way: the sender is dropped with the runtime.
                 let _ = done.await;
                 let _ = thread.join();
             }
-        };
-        if tokio::time::timeout(patience, ended).await.is_err() {
-            tracing::warn!("connections were still open after {} s", patience.as_secs());
+        });
+        tokio::select! {
+            () = &mut ended => return,
+            () = hurry => {}
+            () = tokio::time::sleep(patience) => {
+                tracing::warn!("connections were still open after {} s", patience.as_secs());
+            }
+        }
+        drop(drain);
+        if tokio::time::timeout(CUT_OFF_WITHIN, ended).await.is_err() {
+            tracing::warn!("some could not be cut off: the log lacks them");
         }
     }
 }
@@ -202,7 +211,8 @@ impl Runtime {
     }
 }
 
-/// Serves connections until there are no more to come and all have ended.
+/// Serves connections until there are no more to come and all have ended, or nobody is left to
+/// drain them.
 async fn connect(
     mut accepted: mpsc::Receiver<Accepted>,
     service: Arc<Service>,
@@ -210,7 +220,12 @@ async fn connect(
     load: Arc<AtomicUsize>,
 ) {
     let (mut handshakes, mut open) = (Handshakes::new(), JoinSet::new());
+    let mut draining = drained.clone();
+    let mut cut_off = pin!(draining.wait_for(|_| false));
     poll_fn(|cx| {
+        if cut_off.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
         let is_closed = loop {
             match accepted.poll_recv(cx) {
                 Poll::Ready(Some(accepted)) => {

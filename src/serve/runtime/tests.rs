@@ -1,5 +1,6 @@
 //! Connections over real sockets: how long a handshake may take, and what a defect takes along.
 
+use std::any::Any;
 use std::net::TcpListener;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
@@ -7,6 +8,7 @@ use std::time::SystemTime;
 use http::{Request, StatusCode};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
@@ -121,4 +123,55 @@ async fn a_connection_that_panics_takes_no_other_along() {
     let both = async { tokio::join!(serving, visiting) };
     LocalSet::new().run_until(Box::pin(both)).await;
     assert_eq!(service.metrics.open(), 0, "each has given its seat back");
+}
+
+/// Asks for a file that is larger than all that lies between, and takes only its beginning.
+async fn begin(near: TcpStream, trusting: &Arc<ClientConfig>, protocol: &str) -> Box<dyn Any> {
+    let mut trusting = ClientConfig::clone(trusting);
+    trusting.alpn_protocols = vec![protocol.into()];
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(trusting));
+    let mut stream = connector.connect(name, near).await.unwrap();
+    if protocol == "http/1.1" {
+        let request = b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        stream.read_exact(&mut [0; 1024]).await.unwrap();
+        return Box::new(stream);
+    }
+    let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get("https://localhost/large").body(()).unwrap();
+    let (response, _) = sender.send_request(request, true).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    body.data().await.unwrap().unwrap();
+    Box::new((body, sender, connection))
+}
+
+#[tokio::test]
+async fn what_is_cut_off_is_told_in_the_log() {
+    const LENGTH: u64 = 1 << 28;
+    for protocol in ["h2", "http/1.1"] {
+        let directory = tempfile::tempdir().unwrap();
+        let (tls, trusting) = Tls::simulated(SystemTime::now()).unwrap();
+        let (lines, told) = std::sync::mpsc::sync_channel(8);
+        let service = Arc::new(Service {
+            tls: Arc::new(tls),
+            log: AccessLog::to(lines),
+            ..Arc::into_inner(service(directory.path())).unwrap()
+        });
+        let large = std::fs::File::create(directory.path().join("site/large")).unwrap();
+        large.set_len(LENGTH).unwrap();
+        let runtimes = Runtimes::start(&service).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap());
+        let (near, accepted) = tokio::join!(near, listener.accept());
+        runtimes.hand_over(accepted).await;
+        let _begun = begin(near.unwrap(), &trusting, protocol).await;
+        // As if asked twice to stop.
+        runtimes.drain(Duration::MAX, std::future::ready(())).await;
+        let told: Vec<_> = told.try_iter().flatten().collect();
+        let targets: Vec<_> = told.iter().map(|entry| &*entry.target).collect();
+        assert_eq!(targets, ["/large"], "{protocol}");
+        assert!((1..LENGTH).contains(&told[0].bytes), "{told:?}");
+    }
 }
