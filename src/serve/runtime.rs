@@ -34,7 +34,7 @@ pub(super) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// The TLS handshake, once the server is told to stop: nothing was asked on it yet.
 pub(super) const HANDSHAKE_DRAIN_MAX: Duration = Duration::from_secs(1);
 /// How long connections may take to end that are cut off.
-const CUT_OFF_WITHIN: Duration = Duration::from_millis(500);
+const CUT_OFF_WITHIN: Duration = Duration::from_secs(2);
 /// Bytes the kernel may hold unsent, so that what is urgent never waits behind what is not.
 const UNSENT_MAX: u32 = 16 * 1024;
 
