@@ -11,6 +11,7 @@ mod policy;
 mod publish;
 mod serve;
 mod site;
+mod unexpected;
 mod values;
 
 use std::env;
@@ -197,8 +198,11 @@ fn read_completed(completed: &config::Completed) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-fn read_from(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
-    let arguments = Arguments::try_parse_from(arguments).map_err(config::discreet)?;
+fn read_from(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
+    let words: Vec<_> = words.into_iter().collect();
+    let arguments = Arguments::try_parse_from(&words)
+        .map_err(|error| unexpected::said_as_it_is(error, &words, Arguments::command()))
+        .map_err(config::discreet)?;
     Ok(match arguments.command {
         None => Command::Serve(serve::serve(arguments.serve)?),
         Some(Subcommands::Serve(arguments)) => Command::Serve(serve::serve(arguments)?),
