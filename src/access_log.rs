@@ -203,7 +203,11 @@ fn write_field(f: &mut fmt::Formatter<'_>, text: &str, is_odd: fn(char) -> bool)
     for character in text.chars() {
         match character {
             '"' | '\\' => write!(f, "\\{character}")?,
-            c if is_odd(c) => write!(f, "\\x{:02x}", u32::from(c))?,
+            c if is_odd(c) => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    write!(f, "\\x{byte:02x}")?;
+                }
+            }
             c => f.write_char(c)?,
         }
     }
@@ -237,11 +241,11 @@ mod tests {
             "127.0.0.1 - - [09/Sep/2001:01:46:40 +0000] \"GET /a\\\"b\\x07 HTTP/2.0\" 200 120 \
              pushed=/a.css,/b.js?v=1"
         );
-        let user = Some("ada l\"".to_owned());
+        let user = Some("ada\u{3000}l\"".to_owned());
         assert!(
             Entry { user, ..entry() }
                 .to_string()
-                .starts_with("127.0.0.1 - ada\\x20l\\\" [09/")
+                .starts_with("127.0.0.1 - ada\\xe3\\x80\\x80l\\\" [09/")
         );
     }
 

@@ -137,7 +137,7 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
     match opened.take() {
-        Some(opened) => converse(stream, parts.read_buf, opened, &service, drain).await,
+        Some(opened) => converse(stream, parts.read_buf, opened, drain).await,
         // The peer may have gone already, or take nothing.
         None => drop(tokio::time::timeout(STALL_MAX, stream.shutdown()).await),
     }
@@ -146,7 +146,21 @@ pub async fn run<T: AsyncRead + AsyncWrite + Unpin>(
 /// A WebSocket that was opened, and what the log says of it.
 struct Opened {
     opening: Box<Opening>,
+    told: Told,
+}
+
+/// What the log says once this is dropped, however that comes.
+struct Told {
     entry: Option<Box<Entry>>,
+    service: Arc<Service>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.service.log.write(*entry);
+        }
+    }
 }
 
 /// Speaks over a connection that is no longer HTTP's, until both sides have said farewell.
@@ -154,11 +168,12 @@ async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
     stream: Outlet<T>,
     said: Bytes,
     opened: Opened,
-    service: &Service,
     mut drain: watch::Receiver<bool>,
 ) {
-    let Opened { opening, entry } = opened;
-    let _told = Told { entry, service };
+    let Opened {
+        opening,
+        told: _told,
+    } = opened;
     let mut talk = opening.on(Io(stream), said);
     let mut is_draining = false;
     loop {
@@ -172,20 +187,6 @@ async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
                 is_draining = true;
                 talk.close();
             }
-        }
-    }
-}
-
-/// What the log says once this is dropped, however that comes.
-struct Told<'a> {
-    entry: Option<Box<Entry>>,
-    service: &'a Service,
-}
-
-impl Drop for Told<'_> {
-    fn drop(&mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.service.log.write(*entry);
         }
     }
 }
@@ -238,8 +239,11 @@ async fn reply(
             (answer, Content::Feed(listener), entry)
         }
         Reply::Spoken(answer, opening) => {
-            let entry = noted(&answer);
-            opened.set(Some(Opened { opening, entry }));
+            let told = Told {
+                entry: noted(&answer),
+                service: Arc::clone(service),
+            };
+            opened.set(Some(Opened { opening, told }));
             let nothing = Content::Source(Source::Memory(Bytes::new()));
             (answer, nothing, None)
         }

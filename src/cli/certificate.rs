@@ -38,8 +38,7 @@ pub(super) fn authority_directory(site: &Path) -> anyhow::Result<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".local/share")))
         .context(
-            "neither XDG_DATA_HOME nor HOME says where to keep the certificate authority: set \
-             one, or give --certificate and --key",
+            "neither XDG_DATA_HOME nor HOME says where the certificate authority is: set one",
         )?;
     Ok(tls::place(
         certs.is_dir().then_some(certs),

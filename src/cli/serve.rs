@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 
 use super::certificate::{authority_directory, host_name};
@@ -223,7 +223,8 @@ pub(super) fn serving(
             Certificate::Files { certificate, key }
         }
         _ => Certificate::Local {
-            directory: authority_directory(&arguments.site)?,
+            directory: authority_directory(&arguments.site)
+                .map_err(|error| anyhow!("{error:#}, or give --certificate and --key"))?,
             host_name: host_name(),
         },
     };

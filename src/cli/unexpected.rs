@@ -16,6 +16,8 @@ pub(super) fn said_as_it_is(
     words: &[OsString],
     mut definition: Command,
 ) -> clap::Error {
+    // Only then has it the command `help`.
+    definition.build();
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
         return error;
     };
@@ -82,9 +84,11 @@ mod tests {
             said("forerun sevre public"),
             unexpected("public") + "; tip: a similar command exists: 'serve'"
         );
-        assert_eq!(
-            said("forerun public plan"),
-            "error: the subcommand 'plan' cannot be used with '[SITE]'"
-        );
+        for command in ["plan", "help"] {
+            assert_eq!(
+                said(&format!("forerun public {command}")),
+                format!("error: the subcommand '{command}' cannot be used with '[SITE]'")
+            );
+        }
     }
 }

@@ -177,7 +177,7 @@ fn not_named(options: &ServeOptions, allowed: &[String], tls: &Tls) -> Vec<Strin
     let strangers = allowed.iter().filter(|host| !tls.covers(host));
     let file = certificate.display();
     strangers
-        .map(|host| format!("`{file}` is not issued for `{host}`: nothing is answered there"))
+        .map(|host| format!("`{file}` is not issued for `{host}`: browsers will warn there"))
         .collect()
 }
 

@@ -153,7 +153,8 @@ pub(super) fn bind(
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                bail!(privileged(port, "--port"));
+                let privileged = privileged(port, "--port");
+                bail!("{privileged} or a socket of systemd's");
             }
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
                 bail!(
@@ -201,8 +202,8 @@ pub(super) fn bind_at(address: SocketAddr, flag: &str) -> anyhow::Result<Bound> 
 
 fn privileged(port: u16, flag: &str) -> String {
     format!(
-        "port {port} is privileged: choose one from 1024 on with {flag}, or have the system allow \
-         it (CAP_NET_BIND_SERVICE, or a socket that systemd hands over)"
+        "port {port} is privileged: choose one from 1024 on with {flag}, or let the program have \
+         CAP_NET_BIND_SERVICE"
     )
 }
 
@@ -211,9 +212,7 @@ fn bind_only(addresses: &[IpAddr], port: u16, flag: &str) -> anyhow::Result<Boun
         io::ErrorKind::AddrInUse => {
             anyhow!("port {port} is taken: stop what listens there, or change {flag}")
         }
-        io::ErrorKind::PermissionDenied => {
-            anyhow!(privileged(port, flag))
-        }
+        io::ErrorKind::PermissionDenied => anyhow!(privileged(port, flag)),
         io::ErrorKind::AddrNotAvailable => anyhow!(
             "{} is no address of this machine; change {flag}",
             addresses[0]

@@ -140,8 +140,8 @@ impl Directory {
         if !outside.is_empty() {
             let outside: Vec<_> = outside.iter().map(|name| format!("`{name}`")).collect();
             warnings.push(format!(
-                "the authority `{file}` was not minted to sign for {}: nothing is answered there; \
-                 remove it to have one minted that may",
+                "the authority `{file}` was not minted to sign for {}: browsers will warn there, \
+                 or get no answer; remove it to have one minted that may",
                 outside.join(", ")
             ));
         }

@@ -385,8 +385,8 @@ fn names_that_cannot_be_had_are_left_out_and_said() {
     insta::assert_snapshot!(place.warnings(&tls), @"
         `a b` is no name that a certificate can carry: it is left out
         `-\\n` is no name that a certificate can carry: it is left out
-        the authority `certs/authority.pem` was not minted to sign for `x.example`: nothing \
-        is answered there; remove it to have one minted that may
+        the authority `certs/authority.pem` was not minted to sign for `x.example`: browsers \
+        will warn there, or get no answer; remove it to have one minted that may
         ");
     let many: Vec<_> = (0..40).map(|number| format!("10.0.0.{number}")).collect();
     let tls = place.open_local(&many.iter().map(String::as_str).collect::<Vec<_>>(), now());
