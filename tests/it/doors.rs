@@ -57,7 +57,8 @@ pub(crate) async fn ask(
     told
 }
 
-async fn ask_h1(
+/// Makes a request over HTTP/1.1.
+pub(crate) async fn ask_h1(
     world: &mut World,
     method: &str,
     target: &str,

@@ -559,6 +559,8 @@ async fn a_sidecar_that_is_out_of_date_or_no_smaller_is_passed_over() {
     // The doors may differ now: an encoding is made while the first of them answers.
     let plain = world.get_with("/a.css", &[BROWSER]).await;
     assert!(plain.answer().body == file);
+    let over_h1 = doors::ask_h1(&mut world, "GET", "/a.css", &[BROWSER]).await;
+    assert!(decode(&over_h1) == file);
     let told = get_warm(&mut world, "/a.css", &[BROWSER]).await;
     assert!(told.header("content-encoding") == "br" && decode(&told) == file);
 }
