@@ -16,12 +16,12 @@ pub(super) fn said_as_it_is(
     words: &[OsString],
     mut definition: Command,
 ) -> clap::Error {
-    // Only then has it the command `help`.
-    definition.build();
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
         return error;
     };
     let is_conflict = error.kind() == ErrorKind::ArgumentConflict;
+    // Only then has it the command `help`.
+    definition.build();
     if !is_conflict || definition.find_subcommand(word).is_some() {
         return error;
     }
@@ -41,11 +41,11 @@ fn tip(word: &str, words: &[OsString], definition: &Command) -> Option<String> {
     let words: Vec<_> = words.iter().filter_map(|word| word.to_str()).collect();
     let at = words.iter().position(|it| *it == word)?;
     let before = words.get(at.checked_sub(1)?)?;
-    let takes_it = |flag: &&clap::Arg| {
-        let is_before = flag.get_long().is_some() && before.strip_prefix("--") == flag.get_long();
-        is_before && flag.is_require_equals_set()
+    let takes_it = |name| {
+        let mut flags = definition.get_arguments();
+        flags.any(|flag| flag.get_long() == Some(name) && flag.is_require_equals_set())
     };
-    if definition.get_arguments().any(|flag| takes_it(&flag)) {
+    if before.strip_prefix("--").is_some_and(takes_it) {
         return Some(format!("a value of {before} is given as '{before}={word}'"));
     }
     let first = words.get(1)?;
